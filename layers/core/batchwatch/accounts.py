@@ -1,0 +1,87 @@
+"""Which accounts to watch: one JSON secret, read through a cache, never in the environment.
+
+`{"accounts": {"default": {"api_key": "sk-…", "base_url"?: …, "organization"?: …, "project"?: …}}}`
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
+from batchwatch.errors import SecretError
+from batchwatch.openai import BASE_URL, Account, safe_base_url
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_NAME = re.compile(r"[a-z0-9-]{1,32}")
+CACHE_SECONDS = 300
+
+
+class Readable(NamedTuple):
+    """The accounts of a secret, and what is the matter with the others."""
+
+    accounts: list[Account]
+    troubles: list[SecretError]
+
+
+class Accounts:
+    """The accounts of the secret, as of at most five minutes ago."""
+
+    def __init__(self, secrets: SecretsManagerClient, secret: str) -> None:
+        self._provider = SecretsProvider(boto3_client=secrets)
+        self._secret = secret
+
+    def all(self) -> Readable:
+        """Every account; SecretError where the secret cannot be used at all."""
+        return read_accounts(self._text())
+
+    def get(self, name: str) -> Account:
+        """Return the account of that name."""
+        for account in self.all().accounts:
+            if account.name == name:
+                return account
+        raise SecretError(f"the secret has no usable account {name!r}")
+
+    def _text(self) -> str:
+        try:
+            return str(self._provider.get(self._secret, max_age=CACHE_SECONDS))
+        except GetParameterError as error:
+            raise SecretError(f"cannot read the secret: {error}") from error
+
+
+def read_accounts(text: str) -> Readable:
+    """Read the secret's JSON; an account that cannot be used does not hold up the others."""
+    try:
+        entries = dict(json.loads(text)["accounts"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SecretError('the secret must be JSON: {"accounts": {"default": {…}}}') from error
+    readable = Readable([], [])
+    for name, entry in entries.items():
+        try:
+            readable.accounts.append(_account(name, entry))
+        except SecretError as trouble:
+            readable.troubles.append(trouble)
+    return readable
+
+
+def _account(name: str, entry: object) -> Account:
+    if not _NAME.fullmatch(name):
+        raise SecretError(f"account names are [a-z0-9-]{{1,32}}, not {name!r}")
+    if not isinstance(entry, dict) or not _key_like(entry.get("api_key")):
+        raise SecretError(f"account {name!r} has no usable api_key in the secret")
+    return Account(
+        name=name,
+        api_key=entry["api_key"].strip(),
+        base_url=safe_base_url(entry.get("base_url") or BASE_URL),
+        organization=entry.get("organization"),
+        project=entry.get("project"),
+    )
+
+
+def _key_like(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and bool(value.strip())

@@ -1,0 +1,287 @@
+"""What OpenAI says of a batch, read with tolerance and given on unchanged.
+
+Source: the Batch object of the API reference, and what real answers of 2024 to 2026 look like:
+without `usage` and `model`, with nulls, absent keys and empty-string file ids.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PrivateAttr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_serializer,
+    model_validator,
+)
+
+from batchwatch.errors import BadAnswerError, UnsafeIdError
+from batchwatch.reading import Count, Seconds, Text, mapping, or_nothing
+
+_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=:-]{0,511}")
+
+LARGEST = 60_000
+"""Bytes of JSON that a batch may have in the ledger and in an event."""
+
+
+def safe_id(value: str) -> str:
+    """Return an id that is harmless in a URL, a key of S3 and a log line, or refuse it."""
+    if not _SAFE_ID.fullmatch(value):
+        raise UnsafeIdError(f"not a usable id: {value[:80]!r}")
+    return value
+
+
+class Status(StrEnum):
+    """The eight statuses of the API, and one for all it may yet invent."""
+
+    VALIDATING = "validating"
+    IN_PROGRESS = "in_progress"
+    FINALIZING = "finalizing"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+    @property
+    def terminal(self) -> bool:
+        """True when no other status can follow."""
+        return self in TERMINAL
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of a life; a batch only ever moves to a higher one."""
+        return _RANK[self]
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
+_RANK = {
+    Status.UNKNOWN: -1,
+    Status.VALIDATING: 0,
+    Status.IN_PROGRESS: 1,
+    Status.FINALIZING: 2,
+    Status.CANCELLING: 3,
+    **dict.fromkeys(TERMINAL, 4),
+}
+
+
+class Role(StrEnum):
+    """The files a batch can leave behind; `record` is the batch object itself."""
+
+    OUTPUT = "output"
+    ERROR = "error"
+    RECORD = "record"
+
+
+def _status(said: object) -> object:
+    known = str(said).strip().lower()
+    return known if known in set(Status) else Status.UNKNOWN
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class RequestCounts(_Part):
+    """How many requests; `failed` leaves out those never run. None: not said."""
+
+    total: Count = None
+    completed: Count = None
+    failed: Count = None
+
+    @property
+    def done(self) -> int:
+        """Requests that have an answer, good or bad."""
+        return (self.completed or 0) + (self.failed or 0)
+
+    @property
+    def unfinished(self) -> int:
+        """Requests that were never answered."""
+        return max(0, (self.total or 0) - self.done)
+
+
+class BatchError(_Part):
+    """One reason why validation failed; `line` counts from 1."""
+
+    code: Text = None
+    line: Count = None
+    message: Text = None
+    param: Text = None
+
+
+def _errors(said: object) -> object:
+    if isinstance(said, str) and said:
+        return {"data": [{"message": said}]}
+    if isinstance(said, list):
+        return {"data": said}
+    return said
+
+
+def _error_entries(said: object) -> object:
+    entries = said if isinstance(said, list) else []
+    return [e if isinstance(e, Mapping) else {"message": str(e)} for e in entries]
+
+
+class BatchErrors(_Part):
+    """Why validation failed. `truncated`: cut by us; `total` entries were there."""
+
+    data: Annotated[list[BatchError], BeforeValidator(_error_entries)] = []
+    truncated: bool = False
+    total: Count = None
+
+
+class InputTokensDetails(_Part):
+    """Of the input tokens, those read from the cache."""
+
+    cached_tokens: Count = None
+
+
+class OutputTokensDetails(_Part):
+    """Of the output tokens, those spent on reasoning."""
+
+    reasoning_tokens: Count = None
+
+
+class Usage(_Part):
+    """Tokens of the whole batch; only a terminal status makes it final."""
+
+    input_tokens: Count = None
+    input_tokens_details: Annotated[InputTokensDetails | None, WrapValidator(or_nothing)] = None
+    output_tokens: Count = None
+    output_tokens_details: Annotated[OutputTokensDetails | None, WrapValidator(or_nothing)] = None
+    total_tokens: Count = None
+
+
+class Batch(_Part):
+    """A batch as OpenAI showed it. Dumps to exactly what was said, unknown fields included."""
+
+    id: str
+    object: Text = None
+    status: Annotated[Status, BeforeValidator(_status)]
+    endpoint: Text = None
+    model: Text = None
+    errors: Annotated[BatchErrors | None, WrapValidator(or_nothing), BeforeValidator(_errors)] = (
+        None
+    )
+    input_file_id: Text = None
+    completion_window: Text = None
+    output_file_id: Text = None
+    error_file_id: Text = None
+    created_at: Seconds = None
+    in_progress_at: Seconds = None
+    expires_at: Seconds = None
+    finalizing_at: Seconds = None
+    completed_at: Seconds = None
+    failed_at: Seconds = None
+    expired_at: Seconds = None
+    cancelling_at: Seconds = None
+    cancelled_at: Seconds = None
+    request_counts: Annotated[RequestCounts | None, WrapValidator(or_nothing)] = None
+    usage: Annotated[Usage | None, WrapValidator(or_nothing)] = None
+    metadata: Annotated[dict[str, Any] | None, BeforeValidator(mapping)] = None
+
+    _said: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _remember(cls, said: Any, read: ValidatorFunctionWrapHandler) -> Self:
+        batch: Self = read(said)
+        if isinstance(said, dict):
+            batch._said = said
+        return batch
+
+    @model_serializer
+    def _as_said(self) -> dict[str, Any]:
+        return self._said
+
+    @classmethod
+    def read(cls, said: Any) -> Self:
+        """Read an answer of the API; raise BadAnswerError where it is no batch."""
+        try:
+            batch = cls.model_validate(said)
+            safe_id(batch.id)
+        except (ValidationError, UnsafeIdError) as error:
+            raise BadAnswerError(f"not a batch object: {_shape(said)}") from error
+        return batch
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The object as received."""
+        return self._said
+
+    @property
+    def raw_status(self) -> str:
+        """The status in OpenAI's own spelling."""
+        return str(self._said.get("status", self.status))
+
+    @property
+    def counts(self) -> RequestCounts | None:
+        """Counts that mean something: zero in all with a terminal status means unknown."""
+        counts = self.request_counts
+        return counts if counts and counts.total else None
+
+    @property
+    def status_at(self) -> int | None:
+        """OpenAI's own timestamp of the present status."""
+        if self.status is Status.VALIDATING:
+            return self.created_at
+        return None if self.status is Status.UNKNOWN else getattr(self, f"{self.status}_at")
+
+    def file_id(self, role: Role) -> str | None:
+        """The id of the output or error file, once there is one."""
+        return {Role.OUTPUT: self.output_file_id, Role.ERROR: self.error_file_id}.get(role)
+
+    @property
+    def missing(self) -> frozenset[Role]:
+        """Files that must exist by what the counts say, but whose id is not there (yet).
+
+        Ids may follow the terminal status by seconds. Nothing is expected of a batch that
+        failed validation or was cancelled before it began. With counts unknown, any file will do.
+        """
+        if not self.status.terminal or self.status is Status.FAILED:
+            return frozenset()
+        if not self.counts:
+            began = self.status is not Status.CANCELLED or self.in_progress_at is not None
+            any_file = self.output_file_id or self.error_file_id
+            return frozenset({Role.OUTPUT}) if began and not any_file else frozenset()
+        cut_short = self.status in {Status.EXPIRED, Status.CANCELLED}
+        expected = {
+            Role.OUTPUT: bool(self.counts.completed),
+            Role.ERROR: bool(self.counts.failed) or (cut_short and self.counts.unfinished > 0),
+        }
+        return frozenset(r for r, yes in expected.items() if yes and not self.file_id(r))
+
+
+def _shape(said: object) -> str:
+    """Describe an unusable answer without repeating its content."""
+    return f"keys {sorted(said)[:12]}" if isinstance(said, dict) else type(said).__name__
+
+
+def cut(said: dict[str, Any], limit: int = LARGEST) -> dict[str, Any]:
+    """Shorten a batch object to `limit` bytes of JSON: first its errors, then what is not known.
+
+    A cut is told in the object itself by `truncated: true`.
+    """
+    if _size(said) <= limit:
+        return said
+    errors = said.get("errors")
+    entries = errors.get("data") if isinstance(errors, dict) else None
+    if isinstance(errors, dict) and isinstance(entries, list):
+        for keep in (1000, 300, 100, 30, 10, 3, 0):
+            fewer = errors | {"data": entries[:keep], "truncated": True, "total": len(entries)}
+            if _size(said | {"errors": fewer}) <= limit:
+                return said | {"errors": fewer}
+    known = {k: v for k, v in said.items() if k in Batch.model_fields and _size(v) <= limit // 32}
+    return known | {"truncated": True}
+
+
+def _size(value: object) -> int:
+    return len(json.dumps(value).encode())

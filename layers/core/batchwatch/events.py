@@ -1,0 +1,152 @@
+"""What is announced: CloudEvents 1.0 in JSON, the public face of this package.
+
+An event is made once, frozen as text, and from then on only ever repeated. `id` is derived from
+what the event says, so that whoever sees a change first gives it the same name.
+"""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from batchwatch.batch import Batch, Role, Status
+
+SCHEMA = "urn:batchwatch:schema:batch-event:1"
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:batchwatch")
+_LONGEST_SUBJECT = 99  # SNS: under 100 ASCII characters
+_LONGEST_ATTRIBUTE = 256
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class ArchivedFile(_Part):
+    """How a file of a batch ended. `crc32`: eight hex digits over the whole; `lines`: newlines."""
+
+    state: Literal["archived", "gone", "failed"]
+    s3_uri: str | None = None
+    bytes: int | None = None
+    lines: int | None = None
+    crc32: str | None = None
+    reason: str | None = None
+
+
+class BatchEventData(_Part):
+    """What happened to a batch; `batch` is the object as OpenAI showed it."""
+
+    account: str
+    status: str
+    previous_status: str | None
+    sequence: int
+    observed_at: datetime
+    observed_by: str
+    batch: Batch
+    files: dict[Role, ArchivedFile] | None = None
+
+
+class BatchEvent(_Part):
+    """One event of one batch; `subject` is the id of the batch, `time` is OpenAI's own."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    source: str
+    type: str
+    subject: str
+    time: datetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    dataschema: str = SCHEMA
+    data: BatchEventData
+
+    def frozen(self) -> str:
+        """Return the one text of this event; fields that say nothing are left out."""
+        left_out = {"data": {"files"}} if self.data.files is None else None
+        return self.model_dump_json(exclude=left_out)
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What filter policies may ask for; a field that says nothing has no attribute."""
+        batch = self.data.batch
+        said = {
+            "type": self.type,
+            "status": self.data.status,
+            "account": self.data.account,
+            "endpoint": batch.endpoint,
+            "model": batch.model,
+            "outcome": outcome(batch),
+        }
+        return {name: _printable(text)[:_LONGEST_ATTRIBUTE] for name, text in said.items() if text}
+
+    @property
+    def headline(self) -> str:
+        """One line for people: `completed 980/1000 batch_… (default)`."""
+        counts = self.data.batch.counts
+        done = f" {counts.completed or 0}/{counts.total}" if counts else ""
+        what = self.type.removeprefix("batch.")
+        line = f"{what}{done} {self.subject} ({self.data.account})"
+        return _printable(line)[:_LONGEST_SUBJECT]
+
+
+def event_id(account: str, batch_id: str, kind: str, apart: str = "") -> str:
+    """Return the name of an event; `apart` tells apart events of one kind of one batch."""
+    return str(uuid.uuid5(_NAMESPACE, f"{account}/{batch_id}/{kind}/{apart}"))
+
+
+def outcome(batch: Batch) -> str | None:
+    """How much of a terminal batch succeeded: all, some, none; None while or where unknown."""
+    if not batch.status.terminal:
+        return None
+    if batch.counts and batch.counts.completed is not None:
+        if batch.counts.completed == batch.counts.total:
+            return "all"
+        return "some" if batch.counts.completed else "none"
+    never_ran = batch.status is Status.FAILED or (
+        batch.status is Status.CANCELLED and batch.in_progress_at is None
+    )
+    return "none" if never_ran else None
+
+
+def moment(seconds: float) -> datetime:
+    """Seconds since 1970 as a date of whole milliseconds in UTC."""
+    return datetime.fromtimestamp(round(seconds, 3), tz=UTC)
+
+
+def make_event(  # noqa: PLR0913 - an event is all of these
+    kind: str,
+    batch: Batch,
+    *,
+    source: str,
+    account: str,
+    status: str,
+    previous_status: str | None,
+    sequence: int,
+    now: float,
+    by: str,
+    apart: str = "",
+    files: Mapping[Role, ArchivedFile] | None = None,
+) -> BatchEvent:
+    """Put an event together. Its time is OpenAI's where it tells of a status."""
+    told = batch.status_at if kind == f"batch.{batch.status}" else None
+    return BatchEvent(
+        id=event_id(account, batch.id, kind, apart),
+        source=source,
+        type=kind,
+        subject=batch.id,
+        time=moment(told if told is not None else now),
+        data=BatchEventData(
+            account=account,
+            status=status,
+            previous_status=previous_status,
+            sequence=sequence,
+            observed_at=moment(now),
+            observed_by=by,
+            batch=batch,
+            files=dict(files) if files is not None else None,
+        ),
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(c if " " <= c <= "~" else "?" for c in text)

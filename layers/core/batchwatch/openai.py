@@ -1,0 +1,288 @@
+"""The few endpoints of OpenAI that a watch needs, over httpx.
+
+Retries are those of the official SDK: 408, 409, 429 and 5xx, twice, after what the server asks
+for or 0.5 s doubling up to 8 s. No redirect is followed, so that none carries the key.
+"""
+
+import ipaddress
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx
+
+from batchwatch.batch import Batch, safe_id
+from batchwatch.errors import (
+    AccessError,
+    BadAnswerError,
+    NotFoundError,
+    OpenAIError,
+    SecretError,
+    ShortDownloadError,
+)
+
+BASE_URL = "https://api.openai.com/v1"
+RETRIES = 2
+LONGEST_WAIT = 120
+"""Seconds; a server that asks for more is not asked again now."""
+PAGE = 100
+MOST_PAGES = 1000
+CHUNK = 1024 * 1024
+_TIMEOUT = httpx.Timeout(30, connect=5)
+_MISSING, _CONFLICT = 404, {408, 409, 429}
+_DENIED = {401, 403}
+
+
+class Account(NamedTuple):
+    """A key and where it is good for: one project of OpenAI, or a compatible provider."""
+
+    name: str
+    api_key: str
+    base_url: str = BASE_URL
+    organization: str | None = None
+    project: str | None = None
+
+
+class RemoteFile(NamedTuple):
+    """What OpenAI says of a file; `size` in bytes, None where not said."""
+
+    id: str
+    size: int | None
+
+
+class Download(NamedTuple):
+    """A file on its way: its size in bytes, None where nobody says, and its content."""
+
+    size: int | None
+    chunks: Iterator[bytes]
+
+
+class Page(NamedTuple):
+    """A page of the list; rows that are no batch are left out. `cursor`: None on the last."""
+
+    batches: list[Batch]
+    cursor: str | None
+
+
+class OpenAI:
+    """One account at OpenAI. Safe to share between threads."""
+
+    def __init__(
+        self,
+        account: Account,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        headers = {
+            "Authorization": f"Bearer {account.api_key}",
+            "Accept": "application/json",
+            "User-Agent": "batchwatch",
+        }
+        if account.organization:
+            headers["OpenAI-Organization"] = account.organization
+        if account.project:
+            headers["OpenAI-Project"] = account.project
+        self._sleep = sleep
+        self._http = httpx.Client(
+            base_url=safe_base_url(account.base_url),
+            headers=headers,
+            timeout=_TIMEOUT,
+            transport=transport,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def retrieve(self, batch_id: str) -> Batch:
+        """Ask for one batch as it is now."""
+        batch = Batch.read(self._json(f"batches/{_segment(batch_id)}"))
+        if batch.id != batch_id:
+            raise BadAnswerError(f"asked for {batch_id}, was told of {batch.id}")
+        return batch
+
+    def page(self, after: str | None = None, limit: int = PAGE) -> Page:
+        """Ask for a page of batches, newest first, from the one behind `after`."""
+        cursor = {"after": safe_id(after)} if after else {}
+        said = self._json("batches", params={"limit": limit, **cursor})
+        rows = said.get("data")
+        if not isinstance(rows, list):
+            raise BadAnswerError("a list of batches without data")
+        batches = [batch for row in rows if (batch := _batch_or_none(row))]
+        last = batches[-1].id if batches else None
+        return Page(batches, last if said.get("has_more") else None)
+
+    def batches(self) -> Iterator[Batch]:
+        """Every batch, newest first, each once; ends where the cursor no longer moves."""
+        seen: set[str] = set()
+        after: str | None = None
+        for _ in range(MOST_PAGES):
+            page = self.page(after)
+            fresh = [batch for batch in page.batches if batch.id not in seen]
+            seen.update(batch.id for batch in fresh)
+            yield from fresh
+            if page.cursor is None or not fresh:
+                return
+            after = page.cursor
+
+    def file(self, file_id: str) -> RemoteFile:
+        """Ask for what is known of a file."""
+        said = self._json(f"files/{_segment(file_id)}")
+        if said.get("id") != file_id:
+            raise BadAnswerError(f"asked for {file_id}, was told of another file")
+        size = said.get("bytes")
+        return RemoteFile(file_id, size if isinstance(size, int) and size >= 0 else None)
+
+    @contextmanager
+    def content(self, file_id: str) -> Iterator[Download]:
+        """Stream a file; what the metadata and the headers say of its size must agree."""
+        declared = self.file(file_id).size
+        # Compressed content would have neither the length nor the bytes of the file.
+        plain = {"Accept": "application/binary", "Accept-Encoding": "identity"}
+        answer = self._send(f"files/{_segment(file_id)}/content", headers=plain, stream=True)
+        try:
+            length = _length(answer)
+            if None not in (declared, length) and declared != length:
+                raise ShortDownloadError(f"a file of {declared} bytes offered as {length}")
+            size = declared if declared is not None else length
+            yield Download(size, _chunks(answer))
+        finally:
+            answer.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _json(self, path: str, params: dict[str, str | int] | None = None) -> dict[str, Any]:
+        answer = self._send(path, params=params)
+        try:
+            said = answer.json()
+        except ValueError as error:
+            kind = answer.headers.get("content-type", "no type")
+            raise BadAnswerError(f"GET {path}: not JSON but {kind}") from error
+        if not isinstance(said, dict):
+            raise BadAnswerError(f"GET {path}: a JSON {type(said).__name__}, not an object")
+        return said
+
+    def _send(
+        self,
+        path: str,
+        *,
+        params: dict[str, str | int] | None = None,
+        headers: dict[str, str] | None = None,
+        stream: bool = False,
+    ) -> httpx.Response:
+        request = self._http.build_request("GET", path, params=params, headers=headers)
+        for attempt in range(RETRIES + 1):
+            try:
+                answer = self._http.send(request, stream=stream)
+            except httpx.RequestError as error:
+                if attempt == RETRIES:
+                    raise OpenAIError(f"GET {path}: {type(error).__name__}: {error}") from error
+                self._sleep(_backoff(attempt))
+                continue
+            if answer.is_success:
+                return answer
+            wait = _wait(answer, attempt)
+            if attempt == RETRIES or wait is None:
+                raise _error(path, answer)
+            answer.close()
+            self._sleep(wait)
+        raise AssertionError  # the last attempt returns or raises
+
+
+def safe_base_url(url: str) -> str:
+    """Return an address that a key may be sent to: https, or http on this machine."""
+    parsed = httpx.URL(url)
+    if parsed.scheme == "https" or (parsed.scheme == "http" and _loopback(parsed.host)):
+        return url
+    raise SecretError(f"base_url must be https: {url!r}")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _segment(identifier: str) -> str:
+    return quote(safe_id(identifier), safe="")
+
+
+def _batch_or_none(row: object) -> Batch | None:
+    try:
+        return Batch.read(row)
+    except BadAnswerError:
+        return None
+
+
+def _length(answer: httpx.Response) -> int | None:
+    length = answer.headers.get("content-length", "")
+    encoded = answer.headers.get("content-encoding", "identity") != "identity"
+    return int(length) if length.isdigit() and not encoded else None
+
+
+def _chunks(answer: httpx.Response) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_bytes(CHUNK)
+    except httpx.RequestError as error:
+        raise ShortDownloadError(f"cut off: {type(error).__name__}") from error
+
+
+def _wait(answer: httpx.Response, attempt: int) -> float | None:
+    """Seconds until the next attempt; None where another would not help."""
+    told = answer.headers.get("x-should-retry")
+    status = answer.status_code
+    if told == "false" or (told != "true" and status not in _CONFLICT and status < 500):  # noqa: PLR2004 - HTTP
+        return None
+    asked = _asked_wait(answer.headers)
+    if asked is not None and asked > LONGEST_WAIT:
+        return None
+    return asked if asked is not None and asked > 0 else _backoff(attempt)
+
+
+def _asked_wait(headers: httpx.Headers) -> float | None:
+    """What the server asks for, in seconds: `retry-after-ms`, or `retry-after` in both forms."""
+    try:
+        return float(headers["retry-after-ms"]) / 1000
+    except (KeyError, ValueError):
+        pass
+    after = headers.get("retry-after", "")
+    try:
+        return float(after)
+    except ValueError:
+        pass
+    try:
+        return parsedate_to_datetime(after).timestamp() - time.time()
+    except ValueError:
+        return None
+
+
+def _backoff(attempt: int) -> float:
+    return float(min(0.5 * 2**attempt, 8.0) * (1 - random.random() / 4))  # noqa: S311 - jitter
+
+
+def _error(path: str, answer: httpx.Response) -> OpenAIError:
+    """Turn a refusal into an error that names its cause; HTML of a proxy is not repeated."""
+    answer.read()
+    answer.close()
+    status = answer.status_code
+    text = f"GET {path}: {status} {_reason(answer)}".rstrip()
+    if status == _MISSING:
+        return NotFoundError(text, status=status)
+    if status in _DENIED:
+        return AccessError(text, status=status)
+    return OpenAIError(text, status=status)
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        said = json.loads(answer.content)["error"]
+        return str(said["message"] if isinstance(said, dict) else said)[:300]
+    except (ValueError, KeyError, TypeError):
+        return answer.reason_phrase

@@ -1,0 +1,164 @@
+"""A poll: what every open batch of an account is told of OpenAI, and what follows from it.
+
+The order is what makes it safe: the version is read before OpenAI is asked, written on, and the
+outbox is drained only from what the table holds.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchwatch.errors import AccessError, SecretError
+from batchwatch.outbox import deliver
+from batchwatch.record import FileState
+from batchwatch.report import Problem, Report
+from batchwatch.watch import HOUR, Witness, digest, progress, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from batchwatch.accounts import Accounts
+    from batchwatch.batch import Batch
+    from batchwatch.ledger import Ledger, Row
+    from batchwatch.openai import Account, OpenAI
+    from batchwatch.orders import Orders
+    from batchwatch.publish import Publisher
+    from batchwatch.record import Record
+    from batchwatch.watch import Rules
+
+BY = "poller"
+AT_ONCE = 8
+BACKSTOP = 900
+"""Seconds that an ended batch is left to the archiver alone."""
+
+
+class Poller(NamedTuple):
+    """Every account of the secret, polled side by side."""
+
+    accounts: Accounts
+    openai: Callable[[Account], OpenAI]
+    polls: Poll
+
+    def poll(self) -> Report:
+        """Poll each account; one in trouble does not delay the others."""
+        try:
+            known, troubles = self.accounts.all()
+        except SecretError as error:
+            return Report(problems=[Problem(error)])
+        report = Report(problems=[Problem(trouble) for trouble in troubles])
+        if not known and not troubles:
+            report.problems.append(Problem(SecretError("the secret names no account yet")))
+        with ThreadPoolExecutor(max(1, len(known))) as pool:
+            jobs = [(account.name, pool.submit(self._poll_one, account)) for account in known]
+        for name, job in jobs:
+            trouble = job.exception()
+            report += Report(problems=[Problem(trouble, name)]) if trouble else job.result()
+        return report
+
+    def _poll_one(self, account: Account) -> Report:
+        return self.polls.account(account.name, self.openai(account))
+
+
+class Poll(NamedTuple):
+    """The collaborators of a poll."""
+
+    ledger: Ledger
+    publisher: Publisher
+    orders: Orders
+    rules: Rules
+    clock: Callable[[], float] = time.time
+
+    def account(self, name: str, openai: OpenAI) -> Report:
+        """Attend to every open batch of an account; one that fails does not stop the others."""
+        rows = list(self.ledger.open_rows(name))
+        key_refused = Event()
+
+        def attend(row: Row) -> Report:
+            if key_refused.is_set():
+                return Report()
+            try:
+                return self._attend(row, openai)
+            except AccessError:
+                first = not key_refused.is_set()
+                key_refused.set()
+                if first:
+                    raise
+                return Report()
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            done = [(row.known, pool.submit(attend, row)) for row in rows]
+        return _sum(done, Report(open=len(rows)))
+
+    def _attend(self, row: Row, openai: OpenAI) -> Report:
+        if row.trouble:
+            raise row.trouble
+        known = row.known
+        if known.terminal:
+            return self._after_the_end(known, openai)
+        said = openai.retrieve(known.batch_id)
+        if not (_news(known, said, self.rules) or known.outbox):
+            return Report()
+        record = self.ledger.get(known.account, known.batch_id)
+        if record.v != known.v:
+            return Report()  # somebody wrote since; the next poll looks again
+        return self._observe(record, said)
+
+    def _observe(self, record: Record, said: Batch) -> Report:
+        change = watch(record, said, Witness(BY, self.clock(), self.rules))
+        if change:
+            record = self.ledger.write(record, change)
+        return Report(events=deliver(record, self.ledger, self.publisher).events)
+
+    def _after_the_end(self, known: Record, openai: OpenAI) -> Report:
+        """The archiver has the batch; look only if it was interrupted, or is long at it."""
+        if not known.outbox and self.clock() < known.moved_at + BACKSTOP:
+            return Report()
+        record = self.ledger.get(known.account, known.batch_id)
+        if not record.terminal:
+            return Report()
+        report = Report()
+        if _ask_for_ids(record, self.clock()):
+            report += self._observe(record, openai.retrieve(record.batch_id))
+            record = self.ledger.get(known.account, known.batch_id)
+        report.events += deliver(record, self.ledger, self.publisher).events
+        self._order_again(record)
+        return report
+
+    def _order_again(self, record: Record) -> None:
+        now = self.clock()
+        waiting = [
+            role
+            for role, file in record.files.items()
+            if file.state in {FileState.PENDING, FileState.COPYING} and not file.leased(now)
+        ]
+        if waiting:
+            self.orders.give(record.account, record.batch_id)
+        for role in waiting:
+            self.ledger.queued(record, role, now=now, until=now + HOUR)
+
+
+def _news(known: Record, said: Batch, rules: Rules) -> bool:
+    """Whether an answer is worth a read of the item; an end that waits for its files is."""
+    return (
+        digest(said) != known.digest
+        or progress(said, rules.progress_steps) > known.progress
+        or said.status.terminal
+    )
+
+
+def _ask_for_ids(record: Record, now: float) -> bool:
+    return any(f.ask_at is not None and f.ask_at <= now for f in record.files.values())
+
+
+def _sum(done: Iterable[tuple[Record, Future[Report]]], report: Report) -> Report:
+    for known, future in done:
+        error = future.exception()
+        if error:
+            batch_id = None if isinstance(error, AccessError) else known.batch_id
+            report.problems.append(Problem(error, known.account, batch_id))
+        else:
+            report += future.result()
+    return report

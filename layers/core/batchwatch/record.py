@@ -1,0 +1,113 @@
+"""What the ledger holds of a batch and its files, and what one write may change of it."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from batchwatch.batch import Batch, Role, Status
+from batchwatch.events import BatchEvent
+
+
+class FileState(StrEnum):
+    """The life of a file: awaited → pending → copying → archived, gone or failed."""
+
+    AWAITED = "awaited"
+    PENDING = "pending"
+    COPYING = "copying"
+    ARCHIVED = "archived"
+    GONE = "gone"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """True when nothing more will be done for the file."""
+        return self in FINAL
+
+
+FINAL = frozenset({FileState.ARCHIVED, FileState.GONE, FileState.FAILED})
+
+
+class _Known(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Lease(_Known):
+    """Who works on a file, and until when (seconds since 1970) others leave it alone."""
+
+    owner: str
+    until: float
+
+
+class File(_Known):
+    """What we know of one file of a batch. `ask_at`, `until`: only while its id is awaited."""
+
+    state: FileState
+    file_id: str | None = None
+    tries: int = 0
+    lease: Lease | None = None
+    ask_at: float | None = None
+    until: float | None = None
+    s3_uri: str | None = None
+    bytes: int | None = None
+    lines: int | None = None
+    crc32: str | None = None
+    reason: str | None = None
+
+    def leased(self, now: float) -> bool:
+        """Whether somebody has it."""
+        return self.lease is not None and self.lease.until > now
+
+
+class Record(_Known):
+    """What the ledger holds of one batch; without `v`, it was registered but never seen."""
+
+    account: str
+    batch_id: str
+    v: int = 0
+    seq: int = 0
+    status: Status | None = None
+    last_status: str | None = None
+    batch: Batch | None = None
+    digest: str | None = None
+    progress: int = 0
+    moved_at: float = 0
+    unknown: frozenset[str] = frozenset()
+    outbox: Mapping[int, str] = {}
+    files: Mapping[Role, File] = {}
+    open: bool = False
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the end of the batch has been announced."""
+        return self.status is not None and self.status.terminal
+
+    @property
+    def archived(self) -> bool:
+        """Whether every file has found its end."""
+        return Role.RECORD in self.files and all(f.state.final for f in self.files.values())
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to do, so that the batch may leave the open index."""
+        return self.terminal and self.archived and not self.outbox
+
+
+class Change(_Known):
+    """All that one conditional write puts into the ledger. None: stays as it is."""
+
+    batch: Batch | None = None
+    status: Status | None = None
+    digest: str | None = None
+    progress: int | None = None
+    moved_at: float | None = None
+    unknown: frozenset[str] | None = None
+    files: Mapping[Role, File] = {}
+    events: tuple[BatchEvent, ...] = ()
+
+
+def ended(file: File, state: FileState, **how: object) -> File:
+    """Return a file at its end; nobody holds it and nothing of it is awaited any more."""
+    return file.model_copy(
+        update={"state": state, "lease": None, "ask_at": None, "until": None, "reason": None} | how
+    )

@@ -1,0 +1,103 @@
+"""The one place where things are put together.
+
+Each client is made when first used, so that a function never touches what it has no right to.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from batchwatch.accounts import Accounts
+from batchwatch.archive import Archive
+from batchwatch.ledger import Ledger
+from batchwatch.openai import OpenAI
+from batchwatch.orders import Orders
+from batchwatch.poll import Poll, Poller
+from batchwatch.publish import Publisher
+from batchwatch.settings import Settings
+from batchwatch.transfer import Archiver, Transfer
+from batchwatch.watch import Rules
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from batchwatch.openai import Account
+
+# The defaults wait a minute for an answer, three times: longer than a poll lives.
+_CONFIG = Config(
+    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
+)
+
+
+class Runtime:
+    """Everything a function may need, wired as it is deployed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._openai: dict[Account, OpenAI] = {}
+
+    def openai(self, account: Account) -> OpenAI:
+        """Return the client of an account; a changed key gets a client of its own."""
+        if account not in self._openai:
+            self._openai[account] = OpenAI(account)
+        return self._openai[account]
+
+    @cached_property
+    def poller(self) -> Poller:
+        """What Poller does."""
+        return Poller(self.accounts, self.openai, self._account_poll)
+
+    @cached_property
+    def _account_poll(self) -> Poll:
+        return Poll(self.ledger, self.publisher, self.orders, self.rules)
+
+    @cached_property
+    def archiver(self) -> Archiver:
+        """What Archiver does."""
+        s = self.settings
+        archive = Archive(self._s3, s.bucket)
+        transfer = Transfer(self.ledger, self.publisher, archive, self.rules, s.tries)
+        return Archiver(transfer, self.orders, self.accounts, self.openai, s.longest_retry)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """How batches are watched here."""
+        s = self.settings
+        return Rules(f"urn:batchwatch:{s.stack}", s.grace, s.progress_steps)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The table."""
+        return Ledger(boto3.client("dynamodb", config=_CONFIG), self.settings.table)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """The topic."""
+        sns = boto3.client("sns", config=_CONFIG)
+        return Publisher(sns, self._s3, topic=self.settings.topic, bucket=self.settings.bucket)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """The archive queue."""
+        s = self.settings
+        sqs = boto3.client("sqs", config=_CONFIG)
+        return Orders(sqs, queue=s.archive_queue, dead_letters=s.archive_dead_letters)
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """The secret."""
+        return Accounts(boto3.client("secretsmanager", config=_CONFIG), self.settings.secret)
+
+    @cached_property
+    def _s3(self) -> S3Client:
+        return boto3.client("s3", config=_CONFIG)
+
+
+@cache
+def runtime() -> Runtime:
+    """Return the runtime of this process, made at the first invocation."""
+    return Runtime(Settings.read())

@@ -1,0 +1,180 @@
+"""Archiving a batch: every file to its end, each under a lease, the last one telling of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from batchwatch.archive import archive_key
+from batchwatch.batch import Role
+from batchwatch.errors import (
+    BadMessageError,
+    BatchwatchError,
+    NotFoundError,
+    OpenAIError,
+    UnsafeIdError,
+)
+from batchwatch.orders import read_order
+from batchwatch.outbox import deliver
+from batchwatch.record import File, FileState, ended
+from batchwatch.report import Problem, Report
+from batchwatch.watch import Witness, file_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchwatch.accounts import Accounts
+    from batchwatch.archive import Archive
+    from batchwatch.batch import Batch
+    from batchwatch.ledger import Ledger
+    from batchwatch.openai import Account, OpenAI
+    from batchwatch.orders import Order, Orders
+    from batchwatch.publish import Publisher
+    from batchwatch.record import Record
+    from batchwatch.watch import Rules
+
+BY = "archiver"
+
+
+class Shift(NamedTuple):
+    """Who works, and until when: its leases end then."""
+
+    owner: str
+    until: float
+
+
+class Archiver(NamedTuple):
+    """The queue worked off, message by message."""
+
+    transfer: Transfer
+    orders: Orders
+    accounts: Accounts
+    openai: Callable[[Account], OpenAI]
+    longest_retry: float
+
+    def work(self, message: dict[str, Any], shift: Shift) -> Report:
+        """Do what a message asks. With `again` set it is not done and comes back then."""
+        try:
+            order = read_order(message.get("body", ""))
+        except BadMessageError as error:
+            self.orders.set_aside(message)
+            return Report(problems=[Problem(error)])
+        try:
+            account = self.accounts.get(order.account)
+            report = self.transfer.batch(order, self.openai(account), shift)
+        except BatchwatchError as error:
+            report = Report(problems=[Problem(error, order.account, order.batch_id)], again=0)
+        if report.again is not None:
+            report.again = max(report.again, self._backoff(message))
+            self.orders.again(message, report.again)
+        return report
+
+    def _backoff(self, message: dict[str, Any]) -> float:
+        """Two seconds, doubling with every time the message was received."""
+        received = int(message.get("attributes", {}).get("ApproximateReceiveCount", 1))
+        return min(2.0 ** min(received, 20), self.longest_retry)
+
+
+class Transfer(NamedTuple):
+    """The collaborators of the archiver. `tries`: how often a file may come out wrong."""
+
+    ledger: Ledger
+    publisher: Publisher
+    archive: Archive
+    rules: Rules
+    tries: int
+    clock: Callable[[], float] = time.time
+
+    def batch(self, order: Order, openai: OpenAI, shift: Shift) -> Report:
+        """Bring every file of a batch to its end; one that cannot be had now comes again."""
+        report = Report()
+        record = self.ledger.get(order.account, order.batch_id)
+        for role in [role for role, file in record.files.items() if not file.state.final]:
+            try:
+                report += self._file(record, role, openai, shift)
+            except OpenAIError as error:
+                report += Report(problems=[Problem(error, order.account, order.batch_id)], again=0)
+        record = self.ledger.get(order.account, order.batch_id)
+        report.events += deliver(record, self.ledger, self.publisher).events
+        return report
+
+    def _file(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> Report:
+        if record.files[role].file_id is None and role is not Role.RECORD:
+            return Report()  # its id is awaited; the poller orders again when it comes
+        now = self.clock()
+        if not self.ledger.claim(record, role, owner=shift.owner, now=now, until=shift.until):
+            return self._taken(record, role)
+        end = self._fetch(record, role, openai, shift)
+        witness = Witness(BY, self.clock(), self.rules)
+        while change := file_ended(record, role, end, witness):
+            record = self.ledger.write(record, change)
+        return Report(bytes_archived=end.bytes or 0)
+
+    def _taken(self, record: Record, role: Role) -> Report:
+        """Somebody else has the file: come back when the lease ends, if it is not done then."""
+        file = self.ledger.get(record.account, record.batch_id).files.get(role)
+        if file is None or file.state.final or file.lease is None:
+            return Report()
+        return Report(again=max(1, file.lease.until - self.clock()))
+
+    def _fetch(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> File:
+        """Copy a file and say how it ended, or give the lease back and raise."""
+        end: File | None = None
+        tried = False
+        try:
+            end = self._copy(record, role, openai)
+        except (OpenAIError, UnsafeIdError) as error:
+            tried = isinstance(error, UnsafeIdError) or not error.passing
+            end = self._verdict(record, role, error, tried=tried)
+            if end is None:
+                raise
+        finally:
+            if end is None:
+                self.ledger.release(record, role, owner=shift.owner, tried=tried)
+        return end
+
+    def _verdict(
+        self, record: Record, role: Role, error: OpenAIError | UnsafeIdError, *, tried: bool
+    ) -> File | None:
+        """Whether a failure is the end of a file; None: it is worth another try."""
+        file = record.files[role]
+        if isinstance(error, UnsafeIdError):
+            return ended(file, FileState.FAILED, reason=str(error))
+        if isinstance(error, NotFoundError):
+            over = self.clock() >= record.moved_at + self.rules.grace
+            return ended(file, FileState.GONE, reason=str(error)) if over else None
+        return (
+            ended(file, FileState.FAILED, reason=str(error))
+            if tried and file.tries + 1 >= self.tries
+            else None
+        )
+
+    def _copy(self, record: Record, role: Role, openai: OpenAI) -> File:
+        file, batch = record.files[role], record.batch
+        if batch is None:
+            raise OpenAIError("a file of a batch never seen")
+        key = archive_key(record.account, batch, role)
+        if role is Role.RECORD:
+            said = _last_words(batch, openai)
+            stored = self.archive.put(key, json.dumps(said, ensure_ascii=False).encode())
+        else:
+            with openai.content(file.file_id or "") as download:
+                stored = self.archive.copy(download, key)
+        return ended(
+            file,
+            FileState.ARCHIVED,
+            s3_uri=stored.s3_uri,
+            bytes=stored.size,
+            lines=stored.lines,
+            crc32=stored.crc32,
+        )
+
+
+def _last_words(batch: Batch, openai: OpenAI) -> dict[str, object]:
+    """The batch asked for afresh, uncut; what we kept where OpenAI has forgotten it."""
+    try:
+        said = openai.retrieve(batch.id)
+    except NotFoundError:
+        return batch.said
+    return said.said if said.status.terminal else batch.said

@@ -1,0 +1,149 @@
+"""What `sam build` and `sam deploy` do, done here: the same template, the same sources.
+
+Two things differ: the layer is built for this machine, and the bucket policy that demands TLS
+stays out, as the emulator speaks plain HTTP on loopback.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from local.emulator import Emulator, EmulatorError, base_python, find_uv
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "template.yaml"
+_SOURCES = "sources"
+
+
+class Tagged:
+    """A value behind a `!Tag` of CloudFormation, kept as written."""
+
+    def __init__(self, tag: str, value: Any) -> None:
+        self.tag, self.value = tag, value
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write every value out: CloudFormation knows no anchors."""
+        del data
+        return True
+
+
+def _read_tagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Tagged:
+    if isinstance(node, yaml.ScalarNode):
+        return Tagged(f"!{tag}", loader.construct_scalar(node))
+    if isinstance(node, yaml.SequenceNode):
+        return Tagged(f"!{tag}", loader.construct_sequence(node, deep=True))
+    return Tagged(f"!{tag}", loader.construct_mapping(node, deep=True))  # type: ignore[arg-type]
+
+
+def _write_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
+    if isinstance(data.value, str):
+        return dumper.represent_scalar(data.tag, data.value)
+    if isinstance(data.value, list):
+        return dumper.represent_sequence(data.tag, data.value)
+    return dumper.represent_mapping(data.tag, data.value)
+
+
+_Loader.add_multi_constructor("!", _read_tagged)  # type: ignore[no-untyped-call]
+_Dumper.add_representer(Tagged, _write_tagged)
+
+
+def read_template(path: Path = TEMPLATE) -> dict[str, Any]:
+    """Read a template; `!Ref` and its kin become `Tagged`."""
+    return yaml.load(path.read_text(), _Loader)  # type: ignore[no-any-return]  # noqa: S506 - a SafeLoader
+
+
+def write_template(template: dict[str, Any]) -> str:
+    """Write a template read by `read_template`."""
+    return yaml.dump(template, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
+def build_layer(folder: Path) -> Path:
+    """Install the layer's pinned requirements for this machine and put the package beside them."""
+    target = folder / "layer" / "python"
+    source = ROOT / "layers" / "core"
+    command = [
+        *(find_uv(), "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"),
+        *("--python", base_python(), "--target", str(target)),
+        *("--requirements", str(source / "requirements.txt")),
+    ]
+    built = subprocess.run(command, check=False, capture_output=True, text=True)
+    if built.returncode:
+        raise EmulatorError(f"the layer could not be built:\n{built.stderr[-2000:]}")
+    leave_out = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source / "batchwatch", target / "batchwatch", ignore=leave_out)
+    return target.parent
+
+
+def deploy(
+    emulator: Emulator,
+    layer: Path,
+    *,
+    stack: str = "batchwatch",
+    parameters: Mapping[str, str] | None = None,
+    template: dict[str, Any] | None = None,
+) -> dict[str, str]:
+    """Deploy a template (ours if none is given) and return the outputs of its stack."""
+    packaged = _package(emulator, stack, template or read_template(), layer)
+    cloudformation = emulator.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=stack,
+        TemplateBody=packaged,
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in (parameters or {}).items()
+        ],
+    )
+    waiter = cloudformation.get_waiter("stack_create_complete")
+    try:
+        waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    except Exception as error:
+        raise EmulatorError(f"the stack failed: {_reasons(cloudformation, stack)}") from error
+    outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+
+def _package(emulator: Emulator, stack: str, template: dict[str, Any], layer: Path) -> str:
+    """Upload code and layer and let the template point there, as `sam package` does."""
+    bucket = f"{_SOURCES}-{stack}"
+    s3 = emulator.client("s3")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="layer.zip", Body=_zip(layer))
+    s3.put_object(Bucket=bucket, Key="functions.zip", Body=_zip(ROOT / "functions"))
+    template["Globals"]["Function"]["CodeUri"] = f"s3://{bucket}/functions.zip"
+    template["Resources"]["Core"]["Properties"]["ContentUri"] = f"s3://{bucket}/layer.zip"
+    template["Resources"].pop("BucketPolicy", None)
+    return write_template(template)
+
+
+def _zip(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.write(path, path.relative_to(folder))
+    return packed.getvalue()
+
+
+def _reasons(cloudformation: Any, stack: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+    failed = [e for e in events if e["ResourceStatus"].endswith("FAILED")]
+    return "; ".join(
+        f"{e['LogicalResourceId']}: {e.get('ResourceStatusReason', '?')}" for e in failed
+    )
