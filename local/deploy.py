@@ -59,7 +59,7 @@ def _write_tagged(dumper: yaml.SafeDumper, data: Tagged) -> yaml.Node:
     return dumper.represent_mapping(data.tag, data.value)
 
 
-_Loader.add_multi_constructor("!", _read_tagged)  # type: ignore[no-untyped-call]
+_Loader.add_multi_constructor("!", _read_tagged)
 _Dumper.add_representer(Tagged, _write_tagged)
 
 

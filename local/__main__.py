@@ -1,0 +1,100 @@
+"""`python -m local`: the whole service on this machine, against a simulated or a real OpenAI."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+from local.emulator import EmulatorError
+from local.run import Options, Run
+from local.screen import screen
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Run, and return 0 if every batch got its events and files."""
+    arguments = _parser().parse_args()
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with screen(as_json=arguments.json) as shown:
+            faults = Run(options, shown).go()
+    except KeyboardInterrupt:
+        print("stopped; nothing is left running", file=sys.stderr)
+        return INTERRUPTED
+    except EmulatorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="Deploy batchwatch into a local AWS, and watch batches of a simulated OpenAI "
+        "until all are announced and archived. Exit code 0: every batch got its events and files.",
+    )
+    add = parser.add_argument
+    add("--base-url", metavar="URL", help="watch this API instead (or OPENAI_BASE_URL)")
+    add("--api-key", metavar="KEY", help="its key (or OPENAI_API_KEY)")
+    add("--track", metavar="ID", action="append", default=[],
+        help="watch this batch, even if it has ended (repeatable)")  # fmt: skip
+    add("--every", metavar="SECONDS", type=_positive, default=2.0, help="between polls (2)")
+    add("--for", metavar="SECONDS", type=_positive, dest="run_for", help="stop after that long")
+    add("--events", metavar="FILE", type=Path, help="append every event received, one JSON a line")
+    add("--archive", metavar="DIR", type=Path, help="leave the archived objects there")
+    add("--size", metavar="BYTES", type=_bytes, default=0,
+        help="simulate one more batch with an output of that size, such as 200MB")  # fmt: skip
+    add("--json", action="store_true", help="print one JSON object a line")
+    return parser
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    url = arguments.base_url or os.environ.get("OPENAI_BASE_URL")
+    # A key alone that lies around in the environment does not end the simulation.
+    named = bool(arguments.track or arguments.api_key or url)
+    key = arguments.api_key or (os.environ.get("OPENAI_API_KEY") if named else None)
+    if named and not key:
+        sys.exit("error: no API key: give --api-key or set OPENAI_API_KEY")
+    if named and not arguments.track:
+        sys.exit("error: nothing to watch: name a batch with --track ID")
+    return Options(
+        base_url=(url or "https://api.openai.com/v1") if named else None,
+        api_key=key,
+        track=tuple(arguments.track),
+        every=arguments.every,
+        run_for=arguments.run_for,
+        events=arguments.events,
+        archive=arguments.archive,
+        size=arguments.size,
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return value
+
+
+def _bytes(text: str) -> int:
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)b?", text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError(f"not a size: {text!r}; try 200MB")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

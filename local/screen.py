@@ -1,0 +1,154 @@
+"""What a person, a log file or a program sees of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchwatch.events import BatchEvent
+    from local.service import Batch
+
+_STYLE = {
+    "completed": "green",
+    "failed": "red",
+    "expired": "yellow",
+    "cancelled": "yellow",
+    "cancelling": "yellow",
+}
+
+
+class Lines:
+    """Plain lines: one an event, as it comes."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Say what is going on."""
+        print(text, flush=True)
+
+    def event(self, batch: Batch, event: BatchEvent) -> None:
+        """Tell of an event that came."""
+        data = event.data
+        print(
+            f"  {data.sequence:>2}  {event.type:<19} {batch.name:<18} {_counts(batch)}", flush=True
+        )
+
+    def batches(self, batches: Sequence[Batch]) -> None:
+        """Show where the batches are."""
+
+    def result(self, text: str, facts: dict[str, Any]) -> None:
+        """Tell how a batch, or the run, ended."""
+        del facts
+        print(text, flush=True)
+
+
+class Json(Lines):
+    """One JSON object a line, for programs."""
+
+    def note(self, text: str) -> None:
+        """Say what is going on."""
+        self._line({"kind": "note", "text": text})
+
+    def event(self, batch: Batch, event: BatchEvent) -> None:
+        """Tell of an event that came."""
+        del batch
+        self._line({"kind": "event", "event": json.loads(event.frozen())})
+
+    def result(self, text: str, facts: dict[str, Any]) -> None:
+        """Tell how a batch, or the run, ended."""
+        if facts:
+            self._line(facts)
+        elif text.strip():
+            self.note(text.strip())
+
+    def _line(self, line: dict[str, Any]) -> None:
+        print(json.dumps(line), flush=True)
+
+
+class Terminal(Lines):
+    """A live table with a bar for each batch."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=8, transient=False)
+        self._notes: list[str] = []
+        self._batches: Sequence[Batch] = ()
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def note(self, text: str) -> None:
+        """Say what is going on."""
+        self._notes = [text]
+        self._draw()
+
+    def event(self, batch: Batch, event: BatchEvent) -> None:
+        """Tell of an event that came: the table shows it."""
+
+    def batches(self, batches: Sequence[Batch]) -> None:
+        """Show where the batches are."""
+        self._batches = batches
+        self._draw()
+
+    def result(self, text: str, facts: dict[str, Any]) -> None:
+        """Tell how a batch, or the run, ended."""
+        self._live.stop()
+        super().result(text, facts)
+
+    def _draw(self) -> None:
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for title in ("batch", "status", "", "requests", "events", "files"):
+            table.add_column(title)
+        for batch in self._batches:
+            table.add_row(*_row(batch))
+        self._live.update(Group(table, Text("\n".join(self._notes), style="dim")))
+
+
+def screen(*, as_json: bool) -> Lines:
+    """Choose what to show: JSON if asked for, a live table on a terminal, else lines."""
+    if as_json:
+        return Json()
+    console = Console()
+    return Terminal(console) if console.is_terminal else Lines()
+
+
+def _row(batch: Batch) -> tuple[Any, ...]:
+    record = batch.record
+    status = str(record.batch.status) if record and record.batch else "registered"
+    counts = record.batch.counts if record and record.batch else None
+    done, total = (counts.done, counts.total or 0) if counts else (0, 0)
+    bar = ProgressBar(total=total or 1, completed=done, width=24)
+    files = ", ".join(str(r) for r, f in (record.files if record else {}).items() if f.state.final)
+    return (
+        batch.name,
+        Text(status, style=_STYLE.get(status, "")),
+        bar,
+        f"{done}/{total}" if total else "",
+        str(len(batch.events)),
+        files,
+    )
+
+
+def _counts(batch: Batch) -> str:
+    counts = batch.events[-1].data.batch.counts if batch.events else None
+    if not counts:
+        return ""
+    failed = f", {counts.failed} failed" if counts.failed else ""
+    return f"{counts.completed or 0}/{counts.total}{failed}"

@@ -1,0 +1,181 @@
+"""The deployed service as its user sees it: keys go in, batches are registered, events come out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from batchwatch.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from batchwatch.events import BatchEvent
+    from batchwatch.record import Record
+    from local.emulator import Emulator
+
+ACCOUNT = "default"
+_PIECE = 1024 * 1024
+
+
+class Found(NamedTuple):
+    """An object as it lies in the bucket."""
+
+    size: int
+    sha256: str
+    crc32: str
+
+
+@dataclass
+class Batch:
+    """A batch on the way, as seen from outside."""
+
+    id: str
+    name: str
+    events: list[BatchEvent] = field(default_factory=list)
+    record: Record | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether the service is done with it."""
+        return self.record is not None and self.record.settled and not self.record.open
+
+    @property
+    def archived(self) -> bool:
+        """Whether the last event of its life has come."""
+        return any(event.type == "batch.archived" for event in self.events)
+
+
+class Service:
+    """One stack."""
+
+    def __init__(self, emulator: Emulator, outputs: dict[str, str]) -> None:
+        self._emulator = emulator
+        self.outputs = outputs
+        self._lambda = emulator.client("lambda", patience=180)
+        self._ledger = Ledger(emulator.client("dynamodb"), outputs["LedgerTable"])
+        self._s3 = emulator.client("s3")
+
+    def put_key(self, api_key: str, base_url: str) -> None:
+        """Fill in the secret, as the README tells."""
+        secret = {"accounts": {ACCOUNT: {"api_key": api_key, "base_url": base_url}}}
+        self._emulator.client("secretsmanager").put_secret_value(
+            SecretId=self.outputs["KeysSecret"], SecretString=json.dumps(secret)
+        )
+
+    def track(self, batch_id: str) -> None:
+        """Register a batch by the write that the README gives."""
+        self._ledger.register(ACCOUNT, batch_id)
+
+    def tick(self) -> dict[str, Any]:
+        """Call Poller as the schedule does; raise if it failed."""
+        answer = self._lambda.invoke(FunctionName=self.outputs["PollerFunction"], Payload=b"{}")
+        said = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise RuntimeError(f"Poller failed: {said.get('errorMessage', said)}")
+        return dict(said)
+
+    def record(self, batch_id: str) -> Record:
+        """What the ledger holds of a batch."""
+        return self._ledger.get(ACCOUNT, batch_id)
+
+    def stored(self) -> list[str]:
+        """The keys of everything in the bucket."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.outputs["BucketName"]
+        )
+        return [o["Key"] for page in pages for o in page.get("Contents", [])]
+
+    def fetch(self, key: str, to: Path | None = None) -> Found:
+        """Read an object from end to end, and leave it in a file if wanted."""
+        body = self._s3.get_object(Bucket=self.outputs["BucketName"], Key=key)["Body"]
+        size, crc32, sha256 = 0, 0, hashlib.sha256()
+        if to:
+            to.parent.mkdir(parents=True, exist_ok=True)
+        with to.open("wb") if to else _nowhere() as copy:
+            for piece in body.iter_chunks(_PIECE):
+                size += len(piece)
+                crc32 = zlib.crc32(piece, crc32)
+                sha256.update(piece)
+                copy.write(piece)
+        return Found(size, sha256.hexdigest(), f"{crc32:08x}")
+
+    def warnings(self) -> Iterator[str]:
+        """Every line of log that tells of something set aside, or of a crash."""
+        pages = (
+            self._emulator.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=self.outputs["LogGroup"])
+        )
+        for page in pages:
+            for event in page["events"]:
+                if any(word in event["message"] for word in ('"WARNING"', '"ERROR"', "Traceback")):
+                    yield event["message"]
+
+    def subscribe(self) -> Subscriber:
+        """Subscribe a queue to the topic, as any user would."""
+        return Subscriber(self._emulator, self.outputs["EventsTopic"])
+
+
+class Subscriber:
+    """A queue on the topic, read in a thread; every message as it came."""
+
+    def __init__(self, emulator: Emulator, topic: str) -> None:
+        sqs = emulator.client("sqs")
+        self._sqs = sqs
+        self._queue = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
+        arn = arn["Attributes"]["QueueArn"]
+        allow = {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        sqs.set_queue_attributes(QueueUrl=self._queue, Attributes={"Policy": policy})
+        emulator.client("sns").subscribe(
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint=arn,
+            Attributes={"RawMessageDelivery": "true"},
+        )
+        self._received: list[str] = []
+        self._taken = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def news(self) -> list[str]:
+        """The messages that came since the last call."""
+        until = len(self._received)
+        fresh, self._taken = self._received[self._taken : until], until
+        return fresh
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            answer = self._sqs.receive_message(
+                QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
+            )
+            for message in answer.get("Messages", []):
+                self._received.append(message["Body"])
+                self._sqs.delete_message(
+                    QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"]
+                )
+
+
+def _nowhere() -> Any:
+    return open("/dev/null", "wb")  # noqa: PTH123 - for the caller's `with`
