@@ -27,7 +27,7 @@ _plain = TypeDeserializer().deserialize
 
 QUEUE = "queue"
 """Holder of a lease that anybody may take over: an order waits in the archive queue."""
-_FREE = "(attribute_not_exists(files.#role.lease.#until) OR files.#role.lease.#until < :now)"
+_FREE = "(attribute_not_exists(files.#role.lease.#until) OR files.#role.lease.#until <= :now)"
 
 
 class Row(NamedTuple):

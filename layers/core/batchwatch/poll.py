@@ -80,7 +80,7 @@ class Poll(NamedTuple):
             if key_refused.is_set():
                 return Report()
             try:
-                return self._attend(row, openai)
+                return self.attend(row, openai)
             except AccessError:
                 first = not key_refused.is_set()
                 key_refused.set()
@@ -92,7 +92,8 @@ class Poll(NamedTuple):
             done = [(row.known, pool.submit(attend, row)) for row in rows]
         return _sum(done, Report(open=len(rows)))
 
-    def _attend(self, row: Row, openai: OpenAI) -> Report:
+    def attend(self, row: Row, openai: OpenAI) -> Report:
+        """Ask about one batch, by what the index said of it before, and act on the answer."""
         if row.trouble:
             raise row.trouble
         known = row.known

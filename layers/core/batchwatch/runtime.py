@@ -5,6 +5,7 @@ Each client is made when first used, so that a function never touches what it ha
 
 from __future__ import annotations
 
+import time
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,12 @@ from batchwatch.transfer import Archiver, Transfer
 from batchwatch.watch import Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
 
     from batchwatch.openai import Account
 
@@ -36,14 +42,22 @@ _CONFIG = Config(
 class Runtime:
     """Everything a function may need, wired as it is deployed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.settings = settings
+        self.clock = clock
+        self._sleep = sleep
         self._openai: dict[Account, OpenAI] = {}
 
     def openai(self, account: Account) -> OpenAI:
         """Return the client of an account; a changed key gets a client of its own."""
         if account not in self._openai:
-            self._openai[account] = OpenAI(account)
+            self._openai[account] = OpenAI(account, sleep=self._sleep)
         return self._openai[account]
 
     @cached_property
@@ -53,14 +67,16 @@ class Runtime:
 
     @cached_property
     def _account_poll(self) -> Poll:
-        return Poll(self.ledger, self.publisher, self.orders, self.rules)
+        return Poll(self.ledger, self.publisher, self.orders, self.rules, self.clock)
 
     @cached_property
     def archiver(self) -> Archiver:
         """What Archiver does."""
         s = self.settings
-        archive = Archive(self._s3, s.bucket)
-        transfer = Transfer(self.ledger, self.publisher, archive, self.rules, s.tries)
+        archive = Archive(self.s3, s.bucket)
+        transfer = Transfer(
+            self.ledger, self.publisher, archive, self.rules, s.tries, self.clock
+        )
         return Archiver(transfer, self.orders, self.accounts, self.openai, s.longest_retry)
 
     @cached_property
@@ -72,20 +88,19 @@ class Runtime:
     @cached_property
     def ledger(self) -> Ledger:
         """The table."""
-        return Ledger(boto3.client("dynamodb", config=_CONFIG), self.settings.table)
+        return Ledger(self.dynamodb, self.settings.table)
 
     @cached_property
     def publisher(self) -> Publisher:
-        """The topic."""
-        sns = boto3.client("sns", config=_CONFIG)
-        return Publisher(sns, self._s3, topic=self.settings.topic, bucket=self.settings.bucket)
+        """The topic, and the events kept in the bucket."""
+        s = self.settings
+        return Publisher(self.sns, self.s3, topic=s.topic, bucket=s.bucket)
 
     @cached_property
     def orders(self) -> Orders:
         """The archive queue."""
         s = self.settings
-        sqs = boto3.client("sqs", config=_CONFIG)
-        return Orders(sqs, queue=s.archive_queue, dead_letters=s.archive_dead_letters)
+        return Orders(self.sqs, queue=s.archive_queue, dead_letters=s.archive_dead_letters)
 
     @cached_property
     def accounts(self) -> Accounts:
@@ -93,7 +108,23 @@ class Runtime:
         return Accounts(boto3.client("secretsmanager", config=_CONFIG), self.settings.secret)
 
     @cached_property
-    def _s3(self) -> S3Client:
+    def dynamodb(self) -> DynamoDBClient:
+        """AWS, as are the next."""
+        return boto3.client("dynamodb", config=_CONFIG)
+
+    @cached_property
+    def sns(self) -> SNSClient:
+        """AWS."""
+        return boto3.client("sns", config=_CONFIG)
+
+    @cached_property
+    def sqs(self) -> SQSClient:
+        """AWS."""
+        return boto3.client("sqs", config=_CONFIG)
+
+    @cached_property
+    def s3(self) -> S3Client:
+        """AWS."""
         return boto3.client("s3", config=_CONFIG)
 
 

@@ -55,16 +55,16 @@ class Archiver(NamedTuple):
 
     def work(self, message: dict[str, Any], shift: Shift) -> Report:
         """Do what a message asks. With `again` set it is not done and comes back then."""
+        order: Order | None = None
         try:
             order = read_order(message.get("body", ""))
-        except BadMessageError as error:
-            self.orders.set_aside(message)
-            return Report(problems=[Problem(error)])
-        try:
             account = self.accounts.get(order.account)
             report = self.transfer.batch(order, self.openai(account), shift)
+        except BadMessageError as error:
+            self.orders.set_aside(message)
+            return Report(problems=[_problem(error, order)])
         except BatchwatchError as error:
-            report = Report(problems=[Problem(error, order.account, order.batch_id)], again=0)
+            report = Report(problems=[_problem(error, order)], again=0)
         if report.again is not None:
             report.again = max(report.again, self._backoff(message))
             self.orders.again(message, report.again)
@@ -90,11 +90,13 @@ class Transfer(NamedTuple):
         """Bring every file of a batch to its end; one that cannot be had now comes again."""
         report = Report()
         record = self.ledger.get(order.account, order.batch_id)
+        if not record.terminal:
+            raise BadMessageError("an order for a batch that the ledger does not show as ended")
         for role in [role for role, file in record.files.items() if not file.state.final]:
             try:
                 report += self._file(record, role, openai, shift)
             except OpenAIError as error:
-                report += Report(problems=[Problem(error, order.account, order.batch_id)], again=0)
+                report += Report(problems=[_problem(error, order)], again=0)
         record = self.ledger.get(order.account, order.batch_id)
         report.events += deliver(record, self.ledger, self.publisher).events
         return report
@@ -169,6 +171,10 @@ class Transfer(NamedTuple):
             lines=stored.lines,
             crc32=stored.crc32,
         )
+
+
+def _problem(error: BatchwatchError, order: Order | None) -> Problem:
+    return Problem(error, *(order and (order.account, order.batch_id)) or ())
 
 
 def _last_words(batch: Batch, openai: OpenAI) -> dict[str, object]:

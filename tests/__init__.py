@@ -1,0 +1,1 @@
+"""What batchwatch promises, as tests."""

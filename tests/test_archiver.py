@@ -1,0 +1,232 @@
+"""What reaches the bucket: whole files, once; and what becomes of a file that cannot be had."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchwatch.batch import Role
+from batchwatch.record import FileState
+from local.lifecycle import Script
+from local.verdict import chain_faults
+from tests.world import ACCOUNT
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+MB = 1_000_000
+
+
+def ended(world: World, **changes: object) -> str:
+    """A batch that has just been announced as completed, with an order in the archive queue."""
+    plain: dict[str, object] = {"name": "b", "endpoint": "/v1/embeddings", "requests": 50}
+    batch_id = world.batch(Script(**{**plain, "ends": "completed", **changes}))  # type: ignore[arg-type]
+    world.poll(after=60)
+    return batch_id
+
+
+def archived(world: World, batch_id: str, name: str = "output.jsonl") -> bytes | None:
+    found = [v for k, v in world.objects().items() if k.endswith(f"{batch_id}/{name}")]
+    return found[0] if found else None
+
+
+def source(world: World, batch_id: str, role: str = "output") -> bytes:
+    return world.openai.file(str(world.openai.batch(batch_id)[f"{role}_file_id"])).read_bytes()
+
+
+def state(world: World, batch_id: str, role: Role = Role.OUTPUT) -> FileState:
+    return world.record(batch_id).files[role].state
+
+
+def unfinished_uploads(world: World) -> int:
+    return len(world.runtime.s3.list_multipart_uploads(Bucket="bucket").get("Uploads", []))
+
+
+def test_a_file_of_many_parts_arrives_byte_for_byte(world: World) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+
+    world.archive()
+
+    content = source(world, batch_id)
+    file = world.record(batch_id).files[Role.OUTPUT]
+    assert archived(world, batch_id) == content
+    assert (file.bytes, file.lines) == (len(content), 50)
+    assert file.crc32 == f"{zlib.crc32(content):08x}"
+
+
+@pytest.mark.parametrize("size", [0, 40 * MB])
+@pytest.mark.parametrize("cut_after", [0, 1, 3_000, 39 * MB])
+def test_a_short_download_never_becomes_an_object_and_is_tried_again(
+    world: World, size: int, cut_after: int
+) -> None:
+    if cut_after > max(size, 4_000):
+        pytest.skip("the file is shorter than that")
+    batch_id = ended(world, output_bytes=size)
+    world.openai.fault("GET /v1/files/.*/content", cut_after=cut_after)
+
+    (report,) = world.archive()
+
+    assert report.again is not None
+    assert archived(world, batch_id) is None
+    assert unfinished_uploads(world) == 0
+    world.archive()
+    assert archived(world, batch_id) == source(world, batch_id)
+
+
+def test_a_size_that_contradicts_the_metadata_is_refused(world: World) -> None:
+    batch_id = ended(world)
+    world.openai.fault("GET /v1/files/[^/]*$", edit=lambda said: said.update(bytes=7))
+
+    world.archive()
+
+    assert archived(world, batch_id) is None
+    assert state(world, batch_id) is FileState.COPYING
+
+
+def test_a_file_that_never_comes_whole_ends_as_failed_and_the_batch_is_finished(
+    world: World,
+) -> None:
+    batch_id = ended(world, failed=2)
+    world.openai.fault("/content", cut_after=10, times=6)
+
+    for _ in range(3):
+        world.archive()
+
+    messages = world.messages()
+    types = [json.loads(m)["type"] for m in messages]
+    assert types.count("batch.file_failed") == 2
+    assert chain_faults(messages, "completed") == []
+    assert state(world, batch_id, Role.RECORD) is FileState.ARCHIVED
+    assert archived(world, batch_id) is None
+    assert "cut off" in str(world.record(batch_id).files[Role.OUTPUT].reason)
+    assert not world.record(batch_id).open
+
+
+def test_trouble_at_openai_or_with_the_key_is_no_fault_of_the_file(world: World) -> None:
+    batch_id = ended(world)
+    world.openai.fault("GET /v1/files/", status=503, times=-1)
+
+    for _ in range(10):
+        world.archive()
+    world.openai.faults.clear()
+    world.archive()
+
+    assert archived(world, batch_id) == source(world, batch_id)
+
+
+def test_a_missing_file_is_waited_for_and_then_told_as_gone(world: World) -> None:
+    batch_id = ended(world)
+    world.openai.delete_file(str(world.openai.batch(batch_id)["output_file_id"]))
+
+    world.archive()
+    assert state(world, batch_id) is FileState.COPYING
+    world.clock.now += 601
+    world.archive()
+
+    messages = world.messages()
+    types = [json.loads(m)["type"] for m in messages]
+    assert types[-2:] == ["batch.file_gone", "batch.archived"]
+    assert chain_faults(messages, "completed") == []
+    assert not world.record(batch_id).open
+
+
+def test_one_missing_file_does_not_hold_up_the_others(world: World) -> None:
+    batch_id = ended(world, failed=2)
+    world.openai.delete_file(str(world.openai.batch(batch_id)["output_file_id"]))
+
+    world.archive()
+
+    assert archived(world, batch_id, "error.jsonl") == source(world, batch_id, "error")
+    assert archived(world, batch_id, "batch.json") is not None
+
+
+def test_an_empty_file_is_archived_as_an_empty_object(world: World) -> None:
+    batch_id = ended(world)
+    world.openai.file(str(world.openai.batch(batch_id)["output_file_id"])).write_bytes(b"")
+
+    world.archive()
+
+    assert archived(world, batch_id) == b""
+
+
+def test_the_same_order_twice_changes_nothing_and_announces_nothing_more(world: World) -> None:
+    batch_id = ended(world)
+    world.archive()
+    world.messages()
+    before, objects = world.record(batch_id), world.objects()
+
+    world.runtime.orders.give(ACCOUNT, batch_id)
+    world.archive()
+
+    assert world.record(batch_id) == before
+    assert world.objects() == objects
+    assert world.messages() == []
+
+
+def test_a_second_archiver_leaves_a_file_alone_and_comes_back_when_the_lease_ends(
+    world: World,
+) -> None:
+    batch_id = ended(world)
+    record, now = world.record(batch_id), world.clock.now
+    for role in record.files:
+        world.runtime.ledger.claim(record, role, owner="other", now=now, until=now + 40)
+
+    (report,) = world.archive()
+
+    assert report.again == 40
+    assert world.objects() == {k: v for k, v in world.objects().items() if k.startswith("events/")}
+    world.clock.now += 41
+    world.archive()
+    assert not world.record(batch_id).open
+
+
+def test_an_object_that_an_earlier_try_left_is_kept_and_counts(world: World) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    key = f"batches/account={ACCOUNT}/created=2026-11-18/{batch_id}/output.jsonl"
+    world.runtime.s3.put_object(Bucket="bucket", Key=key, Body=source(world, batch_id))
+    version = world.runtime.s3.head_object(Bucket="bucket", Key=key)["LastModified"]
+
+    world.archive()
+
+    assert state(world, batch_id) is FileState.ARCHIVED
+    assert world.runtime.s3.head_object(Bucket="bucket", Key=key)["LastModified"] == version
+    assert unfinished_uploads(world) == 0
+
+
+def test_an_object_that_is_not_the_file_is_never_taken_for_it(world: World) -> None:
+    batch_id = ended(world)
+    key = f"batches/account={ACCOUNT}/created=2026-11-18/{batch_id}/output.jsonl"
+    world.runtime.s3.put_object(Bucket="bucket", Key=key, Body=b"something else")
+
+    for _ in range(3):
+        world.archive()
+
+    assert state(world, batch_id) is FileState.FAILED
+
+
+def test_a_batch_that_openai_has_forgotten_keeps_its_last_known_record(world: World) -> None:
+    batch_id = ended(world)
+    world.openai.fault(f"GET /v1/batches/{batch_id}", status=404, times=-1)
+
+    world.archive()
+
+    assert json.loads(archived(world, batch_id, "batch.json") or b"") == world.openai.batch(batch_id)
+
+
+def test_an_id_that_could_lead_elsewhere_is_not_fetched(world: World) -> None:
+    batch_id = world.batch(
+        Script(name="b", endpoint="/v1/embeddings", requests=5, ends="completed")
+    )
+    world.openai.fault(
+        f"GET /v1/batches/{batch_id}",
+        edit=lambda said: said.update(output_file_id="../../v1/models"),
+    )
+    world.poll(after=60)
+
+    world.archive()
+
+    assert state(world, batch_id) is FileState.FAILED
+    assert not any("models" in request.path for request in world.openai.requests)

@@ -1,0 +1,159 @@
+"""`python -m local` as a person starts it: the deployed template, IAM enforced, real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.deploy import ROOT
+from local.lifecycle import Script
+from local.scenario import scenario
+from local.simulator import SimulatedOpenAI
+from local.verdict import chain_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "sk-simulated"
+PATIENCE = 150
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "local", *options]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own program
+        command(*options), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+
+def received(file: Path) -> dict[str, list[str]]:
+    """The lines of an events file by batch."""
+    by_batch: dict[str, list[str]] = {}
+    for line in file.read_text().splitlines():
+        by_batch.setdefault(json.loads(line)["subject"], []).append(line)
+    return by_batch
+
+
+def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Path) -> None:
+    ran = run("--json", "--events", str(tmp_path / "events.jsonl"))
+
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    result = lines[-2] if lines[-1]["kind"] == "note" else lines[-1]
+    assert (ran.returncode, ran.stderr, result["ok"]) == (0, "", True)
+    batches = {line["name"]: line for line in lines if line["kind"] == "batch"}
+    events = received(tmp_path / "events.jsonl")
+    for script in scenario():
+        batch = batches[script.name]
+        assert batch["status"] == script.ends
+        assert chain_faults(events[batch["id"]], script.ends) == []
+
+
+def test_a_real_api_is_watched_and_its_files_arrive_byte_for_byte(tmp_path: Path) -> None:
+    scripts = [
+        Script(name="now", endpoint="/v1/responses", requests=9, ends="completed", failed=2),
+        Script(name="large", endpoint="/v1/embeddings", requests=80, ends="expired",
+               unfinished=20, running=2, output_bytes=40_000_000),
+    ]  # fmt: skip
+    with SimulatedOpenAI(key=KEY) as openai:
+        ids = [openai.add(script) for script in scripts]
+        long_ago = Script(name="old", endpoint="/v1/responses", requests=3, ends="completed")
+        ids.append(openai.add(long_ago, created_at=time.time() - 90_000))
+
+        ran = run(
+            *("--base-url", openai.base_url, "--api-key", KEY, "--every", "1"),
+            *(option for batch_id in ids for option in ("--track", batch_id)),
+            *("--events", str(tmp_path / "events.jsonl"), "--archive", str(tmp_path / "archive")),
+        )
+
+        assert (ran.returncode, ran.stderr) == (0, "")
+        events = received(tmp_path / "events.jsonl")
+        for batch_id in ids:
+            assert chain_faults(events[batch_id], openai.scripts[batch_id].ends) == []
+            for role in ("output", "error"):
+                file_id = openai.batch(batch_id)[f"{role}_file_id"]
+                (*found,) = (tmp_path / "archive").rglob(f"{batch_id}/{role}.jsonl")
+                expected = [openai.file(str(file_id)).read_bytes()] if file_id else []
+                assert [path.read_bytes() for path in found] == expected
+
+
+def test_a_batch_that_is_still_open_when_the_time_is_over_is_no_error(tmp_path: Path) -> None:
+    with SimulatedOpenAI(key=KEY) as openai:
+        slow = Script(name="slow", endpoint="/v1/responses", requests=9, ends="completed",
+                      running=5000)  # fmt: skip
+        batch_id = openai.add(slow)
+
+        ran = run(
+            *("--base-url", openai.base_url, "--api-key", KEY, "--track", batch_id),
+            *("--for", "6", "--events", str(tmp_path / "events.jsonl")),
+        )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert chain_faults(received(tmp_path / "events.jsonl")[batch_id], None) == []
+
+
+def test_a_batch_whose_file_is_lost_makes_the_run_fail_with_the_reason() -> None:
+    with SimulatedOpenAI(key=KEY) as openai:
+        script = Script(name="b", endpoint="/v1/responses", requests=9, ends="completed")
+        batch_id = openai.add(script, created_at=time.time() - 5000)
+        openai.delete_file(str(openai.batch(batch_id)["output_file_id"]))
+
+        ran = run("--base-url", openai.base_url, "--api-key", KEY, "--track", batch_id)
+
+    assert ran.returncode == 1
+    assert f"{batch_id}): output is gone" in ran.stderr
+
+
+def test_an_unusable_command_line_says_what_to_do() -> None:
+    nothing_to_watch = run("--api-key", KEY)
+
+    assert nothing_to_watch.returncode != 0
+    assert "--track" in nothing_to_watch.stderr
+    assert "200MB" in run("--size", "huge").stderr
+    assert "--archive" in run("--help").stdout
+
+
+@pytest.fixture
+def marked() -> Iterator[dict[str, str]]:
+    """An environment by which every process of a run can be found."""
+    yield {**os.environ, "BATCHWATCH_TEST_RUN": uuid.uuid4().hex}
+
+
+def test_ctrl_c_stops_everything_that_was_started(marked: dict[str, str]) -> None:
+    process: subprocess.Popen[str] = subprocess.Popen(  # noqa: S603 - our own program
+        command(), cwd=ROOT, env=marked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if "batch.in_progress" in line:
+            break
+    assert len(alive(marked)) > 2
+
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, errors) == (130, "stopped; nothing is left running\n")
+    assert alive(marked) == []
+
+
+def alive(marked: dict[str, str]) -> list[Any]:
+    """The processes that have inherited the mark."""
+    mark = f"BATCHWATCH_TEST_RUN={marked['BATCHWATCH_TEST_RUN']}".encode()
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in environment.read_bytes():
+                found.append(int(environment.parent.name))
+        except OSError:  # gone, or not ours
+            continue
+    return found

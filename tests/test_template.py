@@ -1,0 +1,137 @@
+"""The template, the code, the build files and the documents say the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from batchwatch.batch import TERMINAL
+from batchwatch.settings import Settings
+from local.deploy import ROOT, Tagged, read_template, write_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPLATE = read_template()
+RESOURCES = TEMPLATE["Resources"]
+FUNCTIONS = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"}
+SHARED = TEMPLATE["Globals"]["Function"]
+REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def statements() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, function in FUNCTIONS.items():
+        for policy in function["Properties"]["Policies"]:
+            for statement in policy["Statement"]:
+                yield name, statement
+
+
+def pins(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ;\\\s]+)", text, re.MULTILINE))
+
+
+def variables(environment: dict[str, Any]) -> set[str]:
+    return {
+        name.removeprefix("BATCHWATCH_").lower()
+        for name in environment["Variables"]
+        if name.startswith("BATCHWATCH_")
+    }
+
+
+def test_every_variable_is_a_setting_and_every_required_setting_is_given() -> None:
+    shared = variables(SHARED["Environment"])
+    own = [
+        variables(f["Properties"].get("Environment", {"Variables": {}})) for f in FUNCTIONS.values()
+    ]
+
+    assert shared.union(*own) <= set(Settings.model_fields)
+    assert {n for n, f in Settings.model_fields.items() if f.is_required()} <= shared
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_a_file_a_handler_a_build_target_and_a_sample_event(name: str) -> None:
+    module, handler = FUNCTIONS[name]["Properties"]["Handler"].split(".")
+
+    assert module == name.lower()
+    tree = ast.parse((ROOT / "functions" / f"{module}.py").read_text())
+    assert handler in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert f"build-{name}:\n\tcp {module}.py" in (ROOT / "functions/Makefile").read_text()
+    assert (ROOT / "events" / f"{module}.json").exists()
+    assert len((ROOT / "functions" / f"{module}.py").read_text().splitlines()) <= 40
+
+
+def test_no_policy_allows_more_than_named_actions_on_named_things() -> None:
+    for name, statement in statements():
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), (name, action)
+        assert isinstance(statement["Resource"], Tagged), (name, statement)
+
+
+def test_the_python_of_the_functions_is_that_of_the_layer() -> None:
+    runtime, python = SHARED["Runtime"], SHARED["Runtime"].removeprefix("python")
+
+    assert RESOURCES["Core"]["Properties"]["CompatibleRuntimes"] == [runtime]
+    assert f"--python-version {python} " in (ROOT / "layers/core/Makefile").read_text()
+
+
+def test_the_archiver_is_sent_every_terminal_status_and_nothing_else() -> None:
+    wanted = RESOURCES["EndedBatches"]["Properties"]["FilterPolicy"]
+
+    assert wanted.keys() == {"type"}
+    assert set(wanted["type"]) == {f"batch.{status}" for status in TERMINAL}
+
+
+def test_a_message_is_not_given_to_a_second_archiver_while_the_first_may_run() -> None:
+    parameters = TEMPLATE["Parameters"]
+
+    slack = parameters["ArchiveVisibility"]["Default"] - parameters["ArchiveTimeout"]["Default"]
+    assert slack >= 60
+
+
+def test_what_holds_data_outlives_the_stack() -> None:
+    for name in ("Ledger", "Bucket"):
+        assert RESOURCES[name]["DeletionPolicy"] == "Retain"
+        assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
+    (statement,) = RESOURCES["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert statement["Effect"] == "Deny"
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_no_resource_has_a_fixed_name_so_that_two_stacks_can_live_side_by_side() -> None:
+    for resource in RESOURCES.values():
+        named = {k for k in resource["Properties"] if k.endswith("Name")} - {"DisplayName"}
+        assert not named - {"TopicArn"}
+
+
+def test_the_layer_is_pinned_by_hash_and_names_no_index() -> None:
+    packages = pins(REQUIREMENTS)
+
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", REQUIREMENTS)) >= len(packages)
+    assert "://" not in REQUIREMENTS
+    assert "boto3" not in packages
+
+
+def test_tests_run_the_versions_that_are_deployed() -> None:
+    packages = pins(REQUIREMENTS)
+    constraints = pins("\n".join(PYPROJECT["tool"]["uv"]["constraint-dependencies"]))
+
+    assert constraints == {"boto3": "1.44.5", **packages}
+    assert {name: version(name) for name in packages} == packages
+
+
+def test_a_template_survives_being_read_and_written() -> None:
+    again = write_template(TEMPLATE)
+
+    assert "!GetAtt Ledger.Arn" in again.replace("'", "")
+    assert again.count("!Sub") == (ROOT / "template.yaml").read_text().count("!Sub")

@@ -1,0 +1,367 @@
+"""What an observation changes: only ever forward, each thing told once, every file to its end."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchwatch.batch import Batch, Role, Status
+from batchwatch.events import BatchEvent
+from batchwatch.record import Change, File, FileState, Record, ended
+from batchwatch.watch import HOUR, LATE_IDS, Rules, Witness, file_ended, watch
+from tests.builders import (
+    BATCH,
+    CREATED,
+    ERROR,
+    KNOWN,
+    OUTPUT,
+    REACHED,
+    TERMINAL,
+    batch,
+    counts,
+    modest,
+)
+
+RULES = Rules("urn:batchwatch:stack", grace=600)
+OUT, ERR, REC = Role.OUTPUT, Role.ERROR, Role.RECORD
+ARCHIVED, GONE, FAILED = FileState.ARCHIVED, FileState.GONE, FileState.FAILED
+PENDING, AWAITED = FileState.PENDING, FileState.AWAITED
+NO_OUTPUT = {"output_file_id": None}
+NO_IDS = {"output_file_id": None, "error_file_id": None}
+END = REACHED["completed"]
+
+
+def apply(known: Record, change: Change) -> Record:
+    """Put a change into a record as the ledger's one write does."""
+    stays = {name for name in ("batch", "status", "digest", "progress", "moved_at", "unknown")}
+    moved = {name: to for name in stays if (to := getattr(change, name)) is not None}
+    if change.events:
+        moved["last_status"] = change.events[-1].data.status
+    return known.model_copy(
+        update=moved
+        | {
+            "v": known.v + 1,
+            "seq": known.seq + len(change.events),
+            "outbox": {**known.outbox, **{e.data.sequence: e.frozen() for e in change.events}},
+            "files": {**known.files, **change.files},
+        }
+    )
+
+
+@dataclass
+class Life:
+    """A batch under watch; times are seconds after its creation."""
+
+    known: Record = field(default_factory=lambda: Record(account="default", batch_id=BATCH))
+    events: list[BatchEvent] = field(default_factory=list)
+
+    def see(self, status: str, at: float = 0, **said: Any) -> list[str]:
+        """Observe the batch; return what is told of it."""
+        witness = Witness("poller", CREATED + at, RULES)
+        return self._write(watch(self.known, Batch.read(batch(status, **said)), witness))
+
+    def end(self, role: Role, state: FileState = ARCHIVED, at: float = 0) -> list[str]:
+        """Bring a file to its end; return what is told of it."""
+        end = ended(self.known.files.get(role, File(state=PENDING)), state)
+        return self._write(
+            file_ended(self.known, role, end, Witness("archiver", CREATED + at, RULES))
+        )
+
+    def _write(self, change: Change | None) -> list[str]:
+        told = change.events if change else ()
+        self.events.extend(told)
+        self.known = apply(self.known, change) if change else self.known
+        return [event.type.removeprefix("batch.") for event in told]
+
+    @property
+    def files(self) -> dict[Role, FileState]:
+        """How each file stands."""
+        return {role: file.state for role, file in self.known.files.items()}
+
+
+def lived(*statuses: str, **said: Any) -> Life:
+    """Give a batch that was seen in each status."""
+    life = Life()
+    for status in statuses:
+        life.see(status, **said)
+    return life
+
+
+# Forward only
+
+
+@pytest.mark.parametrize("status", [*KNOWN, "paused"])
+def test_the_first_sight_of_a_batch_is_told_with_the_status_it_has(status: str) -> None:
+    life = Life()
+    told = status if status in {*KNOWN} else "unknown"
+    assert life.see(status) == [told]
+    data = life.events[0].data
+    assert (data.sequence, data.previous_status, data.status) == (1, None, told)
+    assert (data.account, data.observed_by) == ("default", "poller")
+    assert life.events[0].source == "urn:batchwatch:stack:default"
+    assert data.batch.said == batch(status)
+
+
+@pytest.mark.parametrize("after", KNOWN)
+@pytest.mark.parametrize("before", KNOWN)
+def test_a_batch_only_moves_forward(before: Status, after: Status) -> None:
+    life = lived(before)
+    was = life.known
+    if before.rank < after.rank:  # over however many statuses that nobody saw
+        assert life.see(after) == [after]
+        data = life.events[-1].data
+        assert (data.sequence, data.previous_status, data.status) == (2, before, after)
+    else:
+        assert life.see(after) == []
+        assert life.known == was
+
+
+def test_statuses_are_ranked_in_the_order_of_a_life() -> None:
+    order = ["validating", "in_progress", "finalizing", "cancelling", *TERMINAL]
+    ranks = [Status(status).rank for status in order]
+    assert ranks[:5] == sorted(set(ranks[:5]))
+    assert len(set(ranks[4:])) == 1
+
+
+@pytest.mark.parametrize("after", [*KNOWN, "paused"])
+@pytest.mark.parametrize("before", TERMINAL)
+def test_a_terminal_status_is_never_overwritten(before: Status, after: str) -> None:
+    for said in ({}, NO_IDS):
+        life = Life()
+        life.see(before, at=LATE_IDS * 2, **said)
+        assert life.see(after, at=LATE_IDS * 2 + 1, **NO_IDS) == []
+        assert life.known.status is before
+        assert life.known.batch
+        assert life.known.batch.status is before
+
+
+def test_counts_alone_are_kept_by_tenths_and_told_by_nobody() -> None:
+    life = lived("validating", "in_progress")
+    before = life.known.v
+    for done in range(400, 1001):
+        assert life.see("in_progress", request_counts=counts(1000, done, 0)) == []
+    assert life.known.v == before + 6
+    assert life.known.batch
+    assert life.known.batch.said["request_counts"] == counts(1000, 1000, 0)
+    assert life.see("in_progress", request_counts=counts(1000, 700, 0)) == []
+    assert life.known.progress == 10
+
+
+# A status nobody knows
+
+
+def test_an_unknown_status_is_told_once_and_the_batch_goes_on() -> None:
+    life = lived("validating", "in_progress")
+    assert life.see("paused") == ["unknown"]
+    assert life.see("paused") == []
+    assert life.see("Paused") == ["unknown"]
+    assert life.see("in_progress") == []
+    assert life.see("paused") == []
+    assert life.see("completed") == ["completed"]
+    assert life.see("hibernated") == []
+    chain = [(e.data.sequence, e.data.previous_status, e.data.status) for e in life.events[2:]]
+    assert chain == [
+        (3, "in_progress", "unknown"),
+        (4, "unknown", "unknown"),
+        (5, "unknown", "completed"),
+    ]
+    assert len({event.id for event in life.events}) == 5
+
+
+def test_a_batch_first_seen_in_an_unknown_status_stays_open() -> None:
+    life = lived("paused")
+    assert not life.known.terminal
+    assert life.see("in_progress") == ["in_progress"]
+
+
+# Waiting for the ids of files
+
+
+@pytest.mark.parametrize(
+    ("said", "first", "over"),
+    [
+        ({}, END, END + 600),
+        ({}, END + 599, END + 600),
+        ({"completed_at": None}, END + 3000, END + 3600),
+        ({"completed_at": CREATED + END + 9000}, END, END + 600),
+    ],
+    ids=["by its timestamp", "seen late", "no timestamp", "a timestamp of the future"],
+)
+def test_a_batch_whose_files_are_not_there_is_announced_when_the_grace_is_over(
+    said: dict[str, Any], first: float, over: float
+) -> None:
+    life = lived("in_progress")
+    for at in (first, (first + over) / 2, over - 0.5):
+        assert life.see("completed", at, **NO_OUTPUT, **said) == []
+    assert not life.known.terminal
+    assert life.see("completed", over, **NO_OUTPUT, **said) == ["completed"]
+    assert life.files == {OUT: AWAITED, ERR: PENDING, REC: PENDING}
+
+
+def test_a_batch_first_seen_long_after_its_end_is_announced_at_once() -> None:
+    assert Life().see("completed", END + 600, **NO_OUTPUT) == ["completed"]
+
+
+def test_a_batch_is_announced_as_soon_as_its_files_are_there() -> None:
+    life = lived("in_progress")
+    assert life.see("completed", END, **NO_IDS) == []
+    assert life.see("completed", END + 5, **NO_OUTPUT) == []
+    assert life.see("completed", END + 9) == ["completed"]
+    assert life.files == {OUT: PENDING, ERR: PENDING, REC: PENDING}
+    assert [life.known.files[role].file_id for role in (OUT, ERR, REC)] == [OUTPUT, ERROR, None]
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_batch_that_never_ran_waits_for_no_file(status: str) -> None:
+    none = counts(0, 0, 0)
+    assert Life().see(status, **NO_IDS, request_counts=none, in_progress_at=None) == [status]
+
+
+def late(at: float = END + 600) -> Life:
+    """Give a batch announced without its output file, all else archived."""
+    life = lived("in_progress")
+    life.see("completed", at, **NO_OUTPUT)
+    life.end(ERR)
+    life.end(REC)
+    return life
+
+
+def test_an_id_that_comes_late_is_taken() -> None:
+    life = late()
+    assert life.see("completed", END + 9000) == []
+    assert life.known.files[OUT] == File(state=PENDING, file_id=OUTPUT)
+    assert life.known.batch
+    assert life.known.batch.output_file_id == OUTPUT
+    assert life.files[ERR] is ARCHIVED
+    assert life.end(OUT) == ["archived"]
+
+
+def test_an_id_that_is_awaited_is_asked_for_each_hour() -> None:
+    life = late(at=END + 600)
+    before = life.known.v
+    for minute in range(10, 4 * 60 + 10):
+        assert life.see("completed", END + 60 * minute, **NO_OUTPUT) == []
+    assert life.known.v == before + 3
+    assert life.known.files[OUT].ask_at == CREATED + END + 600 + 4 * HOUR
+
+
+@pytest.mark.parametrize("later", ["completed", "expired", "in_progress", "paused"])
+def test_an_id_that_never_comes_is_given_up_after_a_day(later: str) -> None:
+    life = late(at=END + 600)
+    assert life.see(later, END + 600 + LATE_IDS - 1, **NO_OUTPUT) == []
+    assert life.see(later, END + 600 + LATE_IDS, **NO_OUTPUT) == ["file_gone", "archived"]
+    gone, archived = (event.data.files or {} for event in life.events[-2:])
+    assert {role: file.state for role, file in gone.items()} == {OUT: "gone"}
+    assert {role: file.state for role, file in archived.items()} == {
+        OUT: "gone",
+        ERR: "archived",
+        REC: "archived",
+    }
+    assert life.events[-1].data.status == life.events[-1].data.previous_status == "completed"
+    assert life.see("completed", END + 3 * LATE_IDS) == []
+
+
+# The end of files
+
+
+@pytest.mark.parametrize("order", [(OUT, ERR, REC), (REC, ERR, OUT), (ERR, REC, OUT)])
+def test_the_end_of_the_last_file_and_no_other_tells_that_a_batch_is_archived(
+    order: tuple[Role, ...],
+) -> None:
+    life = lived("completed")
+    assert [life.end(role) for role in order] == [[], [], ["archived"]]
+    assert set(life.events[-1].data.files or {}) == set(order)
+    assert life.known.archived
+
+
+def test_a_batch_without_files_is_archived_with_its_record() -> None:
+    life = lived("failed")
+    assert life.files == {REC: PENDING}
+    assert life.end(REC) == ["archived"]
+
+
+@pytest.mark.parametrize(("state", "kind"), [(GONE, "file_gone"), (FAILED, "file_failed")])
+def test_a_file_that_could_not_be_had_is_told(state: FileState, kind: str) -> None:
+    life = lived("completed")
+    assert life.end(OUT, state) == [kind]
+    assert set(life.events[-1].data.files or {}) == {OUT}
+    assert life.end(ERR, state) == [kind]
+    assert life.end(REC) == ["archived"]
+    assert len({event.id for event in life.events}) == 4
+
+
+@pytest.mark.parametrize("again", [ARCHIVED, GONE, FAILED])
+@pytest.mark.parametrize("first", [ARCHIVED, GONE, FAILED])
+def test_a_second_end_of_a_file_changes_nothing(first: FileState, again: FileState) -> None:
+    life = lived("completed")
+    for role in (OUT, ERR, REC):
+        life.end(role, first)
+        was = life.known
+        assert life.end(role, again) == []
+        assert life.known == was
+
+
+def test_the_end_of_a_file_nobody_knows_of_changes_nothing() -> None:
+    assert Life().end(OUT) == []
+    assert lived("failed").end(OUT) == []
+
+
+# Whatever happens
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1, 60, 700, HOUR, LATE_IDS]),  # seconds gone by
+        st.sampled_from([*KNOWN, *TERMINAL, "paused", "Paused", OUT, ERR, REC]),
+        st.sampled_from([OUTPUT, None, ""]),
+        st.sampled_from([ERROR, None, ""]),
+        st.sampled_from([counts(10, 9, 1), counts(10, 10, 0), counts(10, 4, 0), counts(0, 0, 0)]),
+        st.booleans(),  # whether OpenAI tells the time of the status
+        st.sampled_from([ARCHIVED, GONE, FAILED]),
+    ),
+    max_size=25,
+)
+
+
+def live(steps: list[tuple[Any, ...]]) -> tuple[Life, float]:
+    """Let all of it happen, one after the other."""
+    life, now = Life(), 0.0
+    for seconds, what, output, error, done, timed, state in steps:
+        now += seconds
+        if isinstance(what, Role):
+            if life.files.get(what) is PENDING:
+                life.end(what, state, now)
+            continue
+        said = {"output_file_id": output, "error_file_id": error, "request_counts": done}
+        stamp = {} if timed else {f"{what}_at": None}
+        life.see(what, now, **said, **stamp)
+    return life, now
+
+
+@modest
+@given(STEPS)
+def test_whatever_is_seen_events_form_one_chain(steps: list[tuple[Any, ...]]) -> None:
+    events = live(steps)[0].events
+    assert [event.data.sequence for event in events] == list(range(1, len(events) + 1))
+    assert len({event.id for event in events}) == len(events)
+    told = [None, *(event.data.status for event in events)]
+    assert [event.data.previous_status for event in events] == told[:-1]
+    ranks = [Status(e.data.status).rank for e in events if e.type == f"batch.{e.data.status}"]
+    known = [rank for rank in ranks if rank >= 0]
+    assert all(before < after for before, after in pairwise(known))
+    archived = [event.type == "batch.archived" for event in events]
+    assert not any(archived[:-1])
+
+
+@modest
+@given(STEPS)
+def test_whatever_was_seen_a_batch_that_ends_is_archived(steps: list[tuple[Any, ...]]) -> None:
+    life, now = live(steps)
+    for days in (1, 2):
+        life.see("completed", now + days * (LATE_IDS + HOUR))
+    for role, state in life.files.items():
+        if state is PENDING:
+            life.end(role)
+    assert life.events[-1].type == "batch.archived"

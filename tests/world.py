@@ -1,0 +1,218 @@
+"""The service in memory: AWS by moto, made from template.yaml; OpenAI simulated on loopback.
+
+Time is a number that a test moves. What runs is what is deployed: handlers and runtime.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from batchwatch.events import BatchEvent
+from batchwatch.runtime import Runtime
+from batchwatch.settings import Settings
+from batchwatch.transfer import Shift
+from local.deploy import Tagged, read_template
+from local.simulator import SimulatedOpenAI
+
+if TYPE_CHECKING:
+    from batchwatch.record import Record
+    from batchwatch.report import Report
+    from local.lifecycle import Script
+
+ACCOUNT = "default"
+REGION = "us-east-1"
+KEY = "sk-simulated"
+_QUEUE = "BATCHWATCH_ARCHIVE_QUEUE"
+_RESOURCES = read_template()["Resources"]
+
+
+@dataclass
+class Clock:
+    """Seconds since 1970, moved by hand."""
+
+    now: float = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        return self.now
+
+
+@dataclass
+class World:
+    """Everything a test looks at from outside."""
+
+    openai: SimulatedOpenAI
+    clock: Clock
+    environment: dict[str, str]
+    inbox: str
+    calls: list[str] = field(default_factory=list)
+    runtime: Runtime = None  # type: ignore[assignment]  # made by restart, at once
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with nothing in memory, as a fresh process does."""
+        self.stop()
+        self.runtime = Runtime(
+            Settings.read(self.environment), clock=self.clock, sleep=lambda _: None
+        )
+        for client in (self.runtime.dynamodb, self.runtime.sns, self.runtime.s3, self.runtime.sqs):
+            client.meta.events.register("before-call.*", self._note)
+
+    def stop(self) -> None:
+        """Close the connections."""
+        for client in self.runtime._openai.values() if self.runtime else ():
+            client.close()
+
+    def _note(self, model: Any, **_: Any) -> None:
+        self.calls.append(f"{model.service_model.service_name}.{model.name}")
+
+    def put_secret(self, text: str) -> None:
+        """Fill in the secret."""
+        secrets = boto3.client("secretsmanager", REGION)
+        secrets.put_secret_value(SecretId=self.environment["BATCHWATCH_SECRET"], SecretString=text)
+
+    def batch(self, script: Script) -> str:
+        """Let a batch begin now, and watch it."""
+        batch_id = self.openai.add(script, created_at=self.clock.now)
+        self.runtime.ledger.register(ACCOUNT, batch_id)
+        return batch_id
+
+    def poll(self, *, after: float = 0) -> Report:
+        """Poll once, `after` seconds from now."""
+        self.clock.now += after
+        return self.runtime.poller.poll()
+
+    def archive(self) -> list[Report]:
+        """Work off the archive queue once; what is not done stays there, for later."""
+        shift = Shift("worker", self.clock.now + 60)
+        reports = []
+        for message in self._receive(self.environment[_QUEUE]):
+            report = self.runtime.archiver.work(as_lambda_sees(message), shift)
+            reports.append(report)
+            if report.again is None:
+                self._delete(self.environment[_QUEUE], message)
+            else:  # the wait is over as soon as the test says so, by the next call
+                self.runtime.orders.again(as_lambda_sees(message), 0)
+        return reports
+
+    def drop_orders(self) -> list[Any]:
+        """Lose what is in the archive queue; return it."""
+        return [json.loads(body) for body in self._take(self.environment[_QUEUE])]
+
+    def messages(self) -> list[str]:
+        """Every message that a subscriber of the topic has received by now, and not yet taken."""
+        return self._take(self.inbox)
+
+    def events(self, batch_id: str | None = None) -> list[BatchEvent]:
+        """Messages as events, of one batch if wanted."""
+        events = [BatchEvent.model_validate_json(message) for message in self.messages()]
+        return [e for e in events if batch_id in (None, e.subject)]
+
+    def record(self, batch_id: str) -> Record:
+        """What the ledger holds."""
+        return self.runtime.ledger.get(ACCOUNT, batch_id)
+
+    def objects(self) -> dict[str, bytes]:
+        """Everything in the bucket."""
+        bucket = self.environment["BATCHWATCH_BUCKET"]
+        pages = self.runtime.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        keys = [o["Key"] for page in pages for o in page.get("Contents", [])]
+        return {k: self.runtime.s3.get_object(Bucket=bucket, Key=k)["Body"].read() for k in keys}
+
+    def dead_letters(self) -> list[str]:
+        """What lies in the dead-letter queue of the archiver."""
+        queue = self.environment["BATCHWATCH_ARCHIVE_DEAD_LETTERS"]
+        return [message["Body"] for message in self._receive(queue)]
+
+    def _take(self, queue: str) -> list[str]:
+        taken = []
+        while batch := self._receive(queue):
+            for message in batch:
+                taken.append(message["Body"])
+                self._delete(queue, message)
+        return taken
+
+    def _delete(self, queue: str, message: Any) -> None:
+        self.runtime.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def _receive(self, queue: str) -> list[Any]:
+        answer = self.runtime.sqs.receive_message(
+            QueueUrl=queue,
+            MaxNumberOfMessages=10,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return list(answer.get("Messages", []))
+
+
+def as_lambda_sees(message: Any) -> dict[str, Any]:
+    """A message of SQS as the event source mapping hands it to a function."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+    }
+
+
+def build(openai: SimulatedOpenAI, clock: Clock) -> World:
+    """Make every resource of the template that the functions use, with the properties it has."""
+    queues = {name: _queue(name) for name in ("ArchiveQueue", "ArchiveDeadLetters")}
+    topic = boto3.client("sns", REGION).create_topic(Name="events")["TopicArn"]
+    bucket = "bucket"
+    boto3.client("s3", REGION).create_bucket(Bucket=bucket)
+    table = {k: v for k, v in _properties("Ledger").items() if not k.startswith("PointInTime")}
+    boto3.client("dynamodb", REGION).create_table(TableName="ledger", **table)
+    secret = boto3.client("secretsmanager", REGION).create_secret(
+        Name="keys", SecretString=_properties("Keys")["SecretString"]
+    )
+    _subscribe(topic, queues["ArchiveQueue"], _properties("EndedBatches"))
+    inbox = boto3.client("sqs", REGION).create_queue(QueueName="inbox")["QueueUrl"]
+    _subscribe(topic, inbox, {"RawMessageDelivery": True})
+    world = World(
+        openai,
+        clock,
+        {
+            "BATCHWATCH_STACK": "test",
+            "BATCHWATCH_TABLE": "ledger",
+            "BATCHWATCH_BUCKET": bucket,
+            "BATCHWATCH_TOPIC": topic,
+            "BATCHWATCH_SECRET": secret["ARN"],
+            "BATCHWATCH_ARCHIVE_QUEUE": queues["ArchiveQueue"],
+            "BATCHWATCH_ARCHIVE_DEAD_LETTERS": queues["ArchiveDeadLetters"],
+            "BATCHWATCH_TRIES": "3",
+        },
+        inbox,
+    )
+    key = {"api_key": KEY, "base_url": openai.base_url}
+    world.put_secret(json.dumps({"accounts": {ACCOUNT: key}}))
+    return world
+
+
+def _properties(name: str) -> dict[str, Any]:
+    return dict(_RESOURCES[name]["Properties"])
+
+
+def _queue(name: str) -> str:
+    said = _properties(name)
+    # Redelivery is a test's own affair: a message not deleted can be received again at once.
+    attributes = {"VisibilityTimeout": "0"} if "VisibilityTimeout" in said else {}
+    sqs = boto3.client("sqs", REGION)
+    return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+
+
+def _subscribe(topic: str, queue: str, properties: dict[str, Any]) -> None:
+    arn = boto3.client("sqs", REGION).get_queue_attributes(
+        QueueUrl=queue, AttributeNames=["QueueArn"]
+    )["Attributes"]["QueueArn"]
+    attributes = {"RawMessageDelivery": str(properties["RawMessageDelivery"]).lower()}
+    if "FilterPolicy" in properties:
+        attributes["FilterPolicy"] = json.dumps(properties["FilterPolicy"])
+    boto3.client("sns", REGION).subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes
+    )
