@@ -121,7 +121,9 @@ json_values: SearchStrategy[Any] = st.recursive(
     ),
     max_leaves=6,
 )
-ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._=:-]{0,511}", fullmatch=True)
+ids = st.sampled_from([BATCH, LONGEST_ID, "a:b=c.d-e_f"]) | st.builds(
+    "b{}".format, st.text("aZ09._=:-", max_size=99)
+)
 raw_statuses = st.sampled_from([*KNOWN, "Validating", " EXPIRED ", "paused", ""]) | st.text()
 
 

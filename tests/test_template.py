@@ -26,10 +26,10 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, function in FUNCTIONS.items():
-        for policy in function["Properties"]["Policies"]:
-            for statement in policy["Statement"]:
-                yield name, statement
+    for name in FUNCTIONS:
+        (policy,) = RESOURCES[f"{name}Role"]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield name, statement
 
 
 def pins(text: str) -> dict[str, str]:
@@ -74,6 +74,13 @@ def test_no_policy_allows_more_than_named_actions_on_named_things() -> None:
         assert isinstance(statement["Resource"], Tagged), (name, statement)
 
 
+def test_a_function_has_a_role_of_its_own_and_nothing_attached_by_others() -> None:
+    for name, function in FUNCTIONS.items():
+        assert function["Properties"]["Role"].value == f"{name}Role.Arn"
+        assert "Policies" not in function["Properties"]
+        assert "ManagedPolicyArns" not in RESOURCES[f"{name}Role"]["Properties"]
+
+
 def test_the_python_of_the_functions_is_that_of_the_layer() -> None:
     runtime, python = SHARED["Runtime"], SHARED["Runtime"].removeprefix("python")
 
@@ -110,8 +117,7 @@ def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
 
 def test_no_resource_has_a_fixed_name_so_that_two_stacks_can_live_side_by_side() -> None:
     for resource in RESOURCES.values():
-        named = {k for k in resource["Properties"] if k.endswith("Name")} - {"DisplayName"}
-        assert not named - {"TopicArn"}
+        assert not {k for k in resource["Properties"] if k.endswith("Name")} - {"DisplayName"}
 
 
 def test_the_layer_is_pinned_by_hash_and_names_no_index() -> None:

@@ -22,6 +22,7 @@ from tests.builders import (
     TERMINAL,
     batch,
     counts,
+    errors,
     modest,
 )
 
@@ -29,14 +30,14 @@ RULES = Rules("urn:batchwatch:stack", grace=600)
 OUT, ERR, REC = Role.OUTPUT, Role.ERROR, Role.RECORD
 ARCHIVED, GONE, FAILED = FileState.ARCHIVED, FileState.GONE, FileState.FAILED
 PENDING, AWAITED = FileState.PENDING, FileState.AWAITED
-NO_OUTPUT = {"output_file_id": None}
-NO_IDS = {"output_file_id": None, "error_file_id": None}
+NO_OUTPUT: dict[str, Any] = {"output_file_id": None}
+NO_IDS: dict[str, Any] = {"output_file_id": None, "error_file_id": None}
 END = REACHED["completed"]
 
 
 def apply(known: Record, change: Change) -> Record:
     """Put a change into a record as the ledger's one write does."""
-    stays = {name for name in ("batch", "status", "digest", "progress", "moved_at", "unknown")}
+    stays = ("batch", "status", "digest", "progress", "moved_at", "unknown")
     moved = {name: to for name in stays if (to := getattr(change, name)) is not None}
     if change.events:
         moved["last_status"] = change.events[-1].data.status
@@ -150,6 +151,14 @@ def test_counts_alone_are_kept_by_tenths_and_told_by_nobody() -> None:
     assert life.known.progress == 10
 
 
+def test_a_batch_too_large_is_kept_and_told_cut() -> None:
+    life = lived("failed", errors=errors(*["Model parameter is required."] * 9000))
+    for kept in (life.known.batch, life.events[0].data.batch):
+        assert kept
+        assert kept.errors
+        assert (kept.errors.truncated, kept.errors.total) == (True, 9000)
+
+
 # A status nobody knows
 
 
@@ -199,6 +208,14 @@ def test_a_batch_whose_files_are_not_there_is_announced_when_the_grace_is_over(
     assert not life.known.terminal
     assert life.see("completed", over, **NO_OUTPUT, **said) == ["completed"]
     assert life.files == {OUT: AWAITED, ERR: PENDING, REC: PENDING}
+
+
+def test_a_stale_answer_in_between_does_not_prolong_the_wait() -> None:
+    life = lived("in_progress")
+    for at in (0, 200, 400):
+        assert life.see("completed", at, **NO_OUTPUT, completed_at=None) == []
+        assert life.see("in_progress", at + 100) == []
+    assert life.see("completed", 600, **NO_OUTPUT, completed_at=None) == ["completed"]
 
 
 def test_a_batch_first_seen_long_after_its_end_is_announced_at_once() -> None:

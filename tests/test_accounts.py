@@ -1,0 +1,90 @@
+"""The secret names the accounts; one that cannot be used is told of and does not hold up others."""
+
+import json
+from typing import Any
+
+import pytest
+
+from batchwatch.accounts import read_accounts
+from batchwatch.errors import SecretError
+from batchwatch.openai import BASE_URL, Account
+
+KEY = "sk-test-0123456789"
+
+
+def secret(**accounts: object) -> str:
+    """Give a secret with those accounts and a good one, last."""
+    return json.dumps({"accounts": accounts | {"good": {"api_key": KEY}}})
+
+
+def test_an_account_needs_a_name_and_a_key() -> None:
+    readable = read_accounts(json.dumps({"accounts": {"default": {"api_key": KEY}}}))
+    assert readable.accounts == [Account("default", KEY, BASE_URL, None, None)]
+    assert readable.troubles == []
+
+
+def test_an_account_may_say_where_its_key_is_good_for() -> None:
+    more = {"base_url": "https://gate.way/v1", "organization": "org-1", "project": "proj_1"}
+    readable = read_accounts(secret(eu={"api_key": f" {KEY}\n", **more, "webhook_secrets": ["w"]}))
+    assert readable.accounts == [Account("eu", KEY, **more), Account("good", KEY)]
+    assert readable.troubles == []
+
+
+@pytest.mark.parametrize("nothing", [{}, {"base_url": "", "organization": "", "project": None}])
+def test_what_is_left_empty_is_as_usual(nothing: dict[str, Any]) -> None:
+    account = read_accounts(secret(eu={"api_key": KEY} | nothing)).accounts[0]
+    assert account.base_url == BASE_URL
+    assert {account.organization, account.project} <= {None, ""}
+
+
+@pytest.mark.parametrize("name", ["a", "a-1", "0", "a" * 32])
+def test_a_name_is_of_small_letters_digits_and_hyphens(name: str) -> None:
+    accounts = read_accounts(secret(**{name: {"api_key": KEY}})).accounts
+    assert [account.name for account in accounts] == [name, "good"]
+
+
+@pytest.mark.parametrize(
+    ("name", "entry"),
+    [
+        *[(name, {"api_key": KEY}) for name in ("", "A", "a_b", "a/b", "é", "a\n", "#a", "a" * 33)],
+        *[("bad", entry) for entry in (None, KEY, [KEY], {}, {"key": KEY})],
+        *[
+            ("bad", {"api_key": key})
+            for key in (None, "", " ", 7, [KEY], f"{KEY}é", f"{KEY}\nsk-2")
+        ],
+        *[("bad", {"api_key": KEY, "base_url": f"http://{at}/v1"}) for at in ("a.b", "10.0.0.1")],
+        *[("bad", {"api_key": KEY, "base_url": url}) for url in ("a.b", 7, ["a"], "https://[::1")],
+        *[("bad", {"api_key": KEY, name: 7}) for name in ("organization", "project")],
+        *[("bad", {"api_key": KEY, name: "ü"}) for name in ("organization", "project")],
+    ],
+)
+def test_one_bad_account_does_not_hold_up_the_others(name: str, entry: object) -> None:
+    readable = read_accounts(secret(**{name: entry}))
+    assert readable.accounts == [Account("good", KEY)]
+    (trouble,) = readable.troubles
+    assert repr(name) in str(trouble) or "base_url" in str(trouble)
+    assert "0123456789" not in str(trouble)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        KEY,
+        "{",
+        "null",
+        "7",
+        "[]",
+        "{}",
+        json.dumps({"default": {"api_key": KEY}}),
+        *[json.dumps({"accounts": said}) for said in (None, 7, KEY, [KEY], [[7, {}]])],
+    ],
+)
+def test_a_secret_that_names_no_accounts_is_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(SecretError) as refusal:
+        read_accounts(text)
+    assert "0123456789" not in str(refusal.value)
+
+
+def test_a_secret_may_name_no_account_yet() -> None:
+    assert read_accounts('{"accounts": {}}') == ([], [])

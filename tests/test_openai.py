@@ -1,0 +1,452 @@
+"""The client: what it asks, how often it asks again, and what it makes of strange answers."""
+
+import gzip
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import count
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from batchwatch.errors import (
+    AccessError,
+    BadAnswerError,
+    NotFoundError,
+    OpenAIError,
+    SecretError,
+    ShortDownloadError,
+    UnsafeIdError,
+)
+from batchwatch.openai import MOST_PAGES, Account, OpenAI
+from local.lifecycle import Script
+from local.simulator import SimulatedOpenAI
+from tests.builders import BATCH, OUTPUT, batch
+
+START = 1_800_000_000.0
+NIGHTLY = Script(name="nightly", endpoint="/v1/responses", requests=20, ends="completed", failed=2)
+UNSAFE = ["", "../x", "a/b", " a", "a?b", "é", "x" * 513]
+
+
+class Answer(NamedTuple):
+    """What a wire answers: `said` as JSON, or bytes as they are."""
+
+    status: int
+    said: Any
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass
+class Wire:
+    """Answers in turn, the last one for ever; an error among them is raised instead."""
+
+    answers: list[Answer | httpx.RequestError]
+    requests: list[httpx.Request] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request."""
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, httpx.RequestError):
+            raise answer
+        body = answer.said if isinstance(answer.said, bytes) else json.dumps(answer.said).encode()
+        return httpx.Response(answer.status, headers=answer.headers, content=body)
+
+    def openai(self, **account: Any) -> OpenAI:
+        """Make a client at the other end; it notes its waits instead of waiting."""
+        known = {"name": "default", "api_key": "sk-test-0123"} | account
+        transport = httpx.MockTransport(self)
+        return OpenAI(Account(**known), transport=transport, sleep=self.waits.append)
+
+
+def wire(*answers: Answer | httpx.RequestError) -> Wire:
+    return Wire(list(answers))
+
+
+def failing(status: int, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {"error": {"message": "Try later.", "code": None}}, named)
+
+
+@pytest.fixture
+def simulated() -> Iterator[SimulatedOpenAI]:
+    """OpenAI on loopback, where an hour has passed since the start."""
+    with SimulatedOpenAI(clock=lambda: START + 3600) as openai:
+        yield openai
+    assert openai.errors == []
+
+
+@pytest.fixture
+def openai(simulated: SimulatedOpenAI) -> Iterator[OpenAI]:
+    with closing(connect(simulated)) as client:
+        yield client
+
+
+def connect(simulated: SimulatedOpenAI, key: str = "sk-simulated") -> OpenAI:
+    account = Account("default", key, base_url=simulated.base_url)
+    return OpenAI(account, sleep=lambda _: None)
+
+
+def add(simulated: SimulatedOpenAI, number: int) -> list[str]:
+    """Give OpenAI that many batches; the newest first, as it lists them."""
+    return [simulated.add(NIGHTLY, created_at=START + n) for n in range(number)][::-1]
+
+
+# What it asks
+
+
+def test_a_batch_is_retrieved_as_it_is(simulated: SimulatedOpenAI, openai: OpenAI) -> None:
+    (batch_id,) = add(simulated, 1)
+    assert openai.retrieve(batch_id).said == simulated.batch(batch_id)
+
+
+def test_every_batch_is_listed_once_newest_first(
+    simulated: SimulatedOpenAI, openai: OpenAI
+) -> None:
+    ids = add(simulated, 250)
+    assert [each.id for each in openai.batches()] == ids
+    assert len(simulated.requests) == 3
+    assert [each.id for each in openai.page(ids[9], limit=5).batches] == ids[10:15]
+
+
+def test_a_file_is_streamed_whole_and_as_it_is(simulated: SimulatedOpenAI, openai: OpenAI) -> None:
+    (batch_id,) = add(simulated, 1)
+    file_id = simulated.batch(batch_id)["output_file_id"]
+    content = simulated.file(file_id).read_bytes()
+    with openai.content(file_id) as download:
+        assert (download.size, b"".join(download.chunks)) == (len(content), content)
+    assert openai.file(file_id).size == len(content)
+    assert simulated.requests[1].headers["accept-encoding"] == "identity"
+
+
+def test_an_account_tells_its_key_organization_and_project() -> None:
+    line = wire(Answer(200, batch()))
+    line.openai(organization="org-1", project="proj_1", base_url="https://gate.way/v9/").retrieve(
+        BATCH
+    )
+    line.openai().retrieve(BATCH)
+    named, plain = line.requests
+    assert named.headers["authorization"] == "Bearer sk-test-0123"
+    assert named.headers["openai-organization"] == "org-1"
+    assert named.headers["openai-project"] == "proj_1"
+    assert str(named.url) == f"https://gate.way/v9/batches/{BATCH}"
+    assert str(plain.url) == f"https://api.openai.com/v1/batches/{BATCH}"
+    assert not {"openai-organization", "openai-project"} & set(plain.headers)
+
+
+@pytest.mark.parametrize("unsafe", UNSAFE)
+def test_an_unsafe_id_is_refused_before_anything_is_asked(unsafe: str) -> None:
+    line = wire(Answer(200, batch()))
+    openai = line.openai()
+    for ask in (openai.retrieve, openai.file, openai.page):
+        if ask == openai.page and not unsafe:
+            continue  # the first page
+        with pytest.raises(UnsafeIdError):
+            ask(unsafe)
+    with pytest.raises(UnsafeIdError), openai.content(unsafe):
+        pass
+    assert line.requests == []
+
+
+def test_an_id_with_reserved_characters_is_one_segment_of_the_path() -> None:
+    line = wire(Answer(200, batch() | {"id": "a:b=c.d"}))
+    assert line.openai().retrieve("a:b=c.d").id == "a:b=c.d"
+    assert line.requests[0].url.raw_path == b"/v1/batches/a%3Ab%3Dc.d"
+
+
+def test_a_redirect_does_not_carry_the_key_away() -> None:
+    line = wire(Answer(302, b"", {"location": "https://elsewhere.example/v1/batches"}))
+    with pytest.raises(OpenAIError) as refusal:
+        line.openai().retrieve(BATCH)
+    assert refusal.value.status == 302
+    assert [request.url.host for request in line.requests] == ["api.openai.com"]
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        "https://api.openai.com/v1",
+        "http://localhost:8080/v1",
+        "http://127.0.0.1/v1",
+        "http://[::1]:9",
+    ],
+)
+def test_a_key_may_go_over_https_or_stay_on_this_machine(good: str) -> None:
+    line = wire(Answer(200, batch()))
+    line.openai(base_url=good).retrieve(BATCH)
+    assert str(line.requests[0].url) == f"{good}/batches/{BATCH}"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "http://api.openai.com/v1",
+        "http://10.0.0.1/v1",
+        "http://localhost.example/v1",
+        "http://127.0.0.1.example/v1",
+        "http://0.0.0.0/v1",
+        "ftp://127.0.0.1/v1",
+        "//api.openai.com/v1",
+        "api.openai.com/v1",
+        "",
+        "http://[::1",
+        "https://gate.way:port/v1",
+    ],
+)
+def test_a_key_goes_nowhere_else(bad: str) -> None:
+    with pytest.raises(SecretError):
+        wire().openai(base_url=bad)
+
+
+# Lists that are odd
+
+
+def pages(**by_cursor: tuple[list[Any], bool]) -> Callable[[httpx.Request], httpx.Response]:
+    """Answer with the page behind each cursor; `first` without one."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        rows, more = by_cursor[request.url.params.get("after", "first")]
+        rows = [batch() | {"id": row} if isinstance(row, str) else row for row in rows]
+        return httpx.Response(200, json={"object": "list", "data": rows, "has_more": more})
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("book", "ids"),
+    [
+        ({"first": (["a", "b"], True), "b": (["b", "c"], True), "c": (["d"], False)}, "abcd"),
+        ({"first": (["a", "b"], True), "b": (["a", "b"], True)}, "ab"),
+        ({"first": (["a"], True), "a": ([], True)}, "a"),
+        ({"first": ([], True)}, ""),
+        ({"first": (["a", {"id": "x"}, None, {"status": "failed"}, "b"], False)}, "ab"),
+        ({"first": (["a", {"error": {}}], True), "a": (["b"], False)}, "ab"),
+        ({"first": (["a", "../b"], True), "a": (["c"], False)}, "ac"),
+    ],
+    ids=["overlap", "no progress", "empty page", "empty", "odd rows", "odd last", "unsafe"],
+)
+def test_a_list_gives_each_batch_once_and_ends(book: dict[str, Any], ids: str) -> None:
+    transport = httpx.MockTransport(pages(**book))
+    with closing(OpenAI(Account("default", "sk-1"), transport=transport)) as openai:
+        assert "".join(each.id for each in openai.batches()) == ids
+
+
+def test_a_list_without_end_is_left() -> None:
+    numbers = count()
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        row = {"id": f"batch_{next(numbers)}", "status": "failed"}
+        return httpx.Response(200, json={"data": [row], "has_more": True})
+
+    openai = OpenAI(Account("default", "sk-1"), transport=httpx.MockTransport(answer))
+    assert sum(1 for _ in openai.batches()) == MOST_PAGES
+
+
+@pytest.mark.parametrize("said", [{}, {"data": None}, {"data": {"a": 1}}, {"error": {}}])
+def test_a_list_without_rows_is_no_list(said: object) -> None:
+    with pytest.raises(BadAnswerError):
+        wire(Answer(200, said)).openai().page()
+
+
+# How often it asks again
+
+BACKOFF = [(0.375, 0.5), (0.75, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "waits"),
+    [
+        *[(failing(status), BACKOFF) for status in (408, 409, 429, 500, 502, 503, 504, 529)],
+        *[(failing(status), []) for status in (301, 400, 401, 403, 404, 410, 422)],
+        (failing(400, x_should_retry="true"), BACKOFF),
+        (failing(503, x_should_retry="false"), []),
+        (failing(429, retry_after_ms="1500"), [(1.5, 1.5)] * 2),
+        (failing(429, retry_after_ms="1500", retry_after="7"), [(1.5, 1.5)] * 2),
+        (failing(429, retry_after_ms="soon", retry_after="7"), [(7, 7)] * 2),
+        (failing(429, retry_after="0.25"), [(0.25, 0.25)] * 2),
+        (failing(429, retry_after="120"), [(120, 120)] * 2),
+        (failing(429, retry_after="121"), []),
+        (failing(429, retry_after_ms="120001"), []),
+        *[(failing(429, retry_after=odd), BACKOFF) for odd in ("0", "-3", "soon", "nan", "")],
+        (httpx.ConnectError("refused"), BACKOFF),
+        (httpx.ReadTimeout("silent"), BACKOFF),
+        (httpx.RemoteProtocolError("gone"), BACKOFF),
+    ],
+)
+def test_a_request_is_repeated_twice_where_that_may_help(
+    answer: Answer | httpx.RequestError, waits: list[tuple[float, float]]
+) -> None:
+    line = wire(answer)
+    with pytest.raises(OpenAIError) as trouble:
+        line.openai().retrieve(BATCH)
+    assert trouble.value.status == (answer.status if isinstance(answer, Answer) else None)
+    assert len(line.requests) == len(line.waits) + 1 == len(waits) + 1
+    for waited, (least, most) in zip(line.waits, waits, strict=True):
+        assert least <= waited <= most
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waits"), [(60, [(50, 60)] * 2), (600, []), (-9, BACKOFF)], ids=str
+)
+def test_a_date_to_come_back_at_is_kept(seconds: float, waits: list[tuple[float, float]]) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    line = wire(failing(503, retry_after=date))
+    with pytest.raises(OpenAIError):
+        line.openai().retrieve(BATCH)
+    assert len(line.waits) == len(waits)
+    for waited, (least, most) in zip(line.waits, waits, strict=True):
+        assert least <= waited <= most
+
+
+def test_a_request_that_succeeds_when_repeated_has_succeeded() -> None:
+    line = wire(httpx.ConnectError("refused"), failing(503), Answer(200, batch()))
+    assert line.openai().retrieve(BATCH).said == batch()
+    assert len(line.waits) == 2
+
+
+def test_clients_do_not_ask_again_all_at_once() -> None:
+    line = wire(failing(503))
+    for _ in range(20):
+        with pytest.raises(OpenAIError):
+            line.openai().retrieve(BATCH)
+    assert len(set(line.waits)) > 20
+
+
+# Answers that are none
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[]", b'{"error":"Later."}', b'{"error":{}}'])
+@pytest.mark.parametrize(
+    ("status", "kind", "is_passing"),
+    [
+        (400, OpenAIError, False),
+        (401, AccessError, True),
+        (403, AccessError, True),
+        (404, NotFoundError, False),
+        (429, OpenAIError, True),
+        (500, OpenAIError, True),
+    ],
+)
+def test_a_refusal_tells_its_kind_whatever_its_body(
+    status: int, kind: type[OpenAIError], *, is_passing: bool, body: bytes
+) -> None:
+    with pytest.raises(OpenAIError) as refusal:
+        wire(Answer(status, body)).openai().retrieve(BATCH)
+    assert type(refusal.value) is kind
+    assert (refusal.value.status, refusal.value.passing) == (status, is_passing)
+    assert "<html>" not in str(refusal.value)
+
+
+def test_a_refusal_says_what_openai_said() -> None:
+    with pytest.raises(NotFoundError, match=f"GET batches/{BATCH}: 404 Try later."):
+        wire(failing(404)).openai().retrieve(BATCH)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"",
+        b"not JSON",
+        b"\xff",
+        b"[]",
+        b"null",
+        b'"text"',
+        b'{"error":{"message":"No batch."}}',
+        b'{"id":"batch_2","status":"completed"}',
+        b"[" * 100_000,
+    ],
+    ids=lambda body: str(body[:20]),
+)
+def test_a_success_that_is_no_batch_is_a_bad_answer(body: bytes) -> None:
+    line = wire(Answer(200, body))
+    with pytest.raises(BadAnswerError):
+        line.openai().retrieve(BATCH)
+    assert len(line.requests) == 1
+
+
+def test_metadata_of_another_file_is_a_bad_answer() -> None:
+    with pytest.raises(BadAnswerError):
+        wire(Answer(200, {"id": "file-2", "bytes": 7})).openai().file(OUTPUT)
+
+
+@pytest.mark.parametrize("said", [{}, {"bytes": None}, {"bytes": "7"}, {"bytes": -1}])
+def test_a_size_that_is_not_said_is_not_known(said: dict[str, Any]) -> None:
+    assert wire(Answer(200, {"id": OUTPUT} | said)).openai().file(OUTPUT).size is None
+
+
+@pytest.mark.parametrize("key", ["sk-proj-0123_45", "gw.0123/45+6=", "0123456789abcdef"])
+def test_a_key_is_in_no_error(key: str) -> None:
+    said = f"Incorrect API key provided: {key}."
+    for trouble in (
+        Answer(401, {"error": {"message": said}}),
+        Answer(400, {"error": said}),
+        httpx.LocalProtocolError(f"Illegal header value b'Bearer {key}'"),
+    ):
+        with pytest.raises(OpenAIError) as error:
+            wire(trouble).openai(api_key=key).retrieve(BATCH)
+        assert key[3:] not in str(error.value)
+
+
+def test_a_wrong_key_is_refused(simulated: SimulatedOpenAI) -> None:
+    with closing(connect(simulated, key="sk-another")) as openai, pytest.raises(AccessError):
+        openai.retrieve(BATCH)
+
+
+# Downloads that fail
+
+
+def metadata(size: int | None) -> Answer:
+    return Answer(200, {"id": OUTPUT, "bytes": size})
+
+
+@pytest.mark.parametrize(
+    ("declared", "headers", "size"),
+    [
+        (7, {}, 7),
+        (None, {}, 7),
+        (7, {"content-encoding": "gzip"}, 7),
+        (None, {"content-encoding": "gzip"}, None),
+    ],
+)
+def test_the_size_of_a_download_is_what_anybody_says_of_it(
+    declared: int | None, headers: dict[str, str], size: int | None
+) -> None:
+    body = gzip.compress(b"0123456") if headers else b"0123456"
+    line = wire(metadata(declared), Answer(200, body, headers))
+    with line.openai().content(OUTPUT) as download:
+        assert (download.size, b"".join(download.chunks)) == (size, b"0123456")
+
+
+def test_a_download_whose_sizes_disagree_is_not_begun() -> None:
+    line = wire(metadata(8), Answer(200, b"0123456"))
+    with pytest.raises(ShortDownloadError), line.openai().content(OUTPUT):
+        pytest.fail("there is nothing to read")
+
+
+def test_a_download_that_is_cut_says_so(simulated: SimulatedOpenAI, openai: OpenAI) -> None:
+    (batch_id,) = add(simulated, 1)
+    file_id = simulated.batch(batch_id)["output_file_id"]
+    simulated.fault("/content$", cut_after=100)
+    with openai.content(file_id) as download, pytest.raises(ShortDownloadError):
+        b"".join(download.chunks)
+
+
+def test_a_file_that_is_gone_is_not_found(simulated: SimulatedOpenAI, openai: OpenAI) -> None:
+    (batch_id,) = add(simulated, 1)
+    file_id = simulated.batch(batch_id)["output_file_id"]
+    simulated.fault("/content$", status=404)
+    with pytest.raises(NotFoundError), openai.content(file_id):
+        pass
+    simulated.fault("/content$", status=404, cut_after=5)
+    with pytest.raises(NotFoundError), openai.content(file_id):
+        pass
+    simulated.delete_file(file_id)
+    with pytest.raises(NotFoundError), openai.content(file_id):
+        pass

@@ -1,0 +1,178 @@
+"""Every action that the template allows is needed: without it, the same rehearsal fails."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchwatch.batch import Batch, Role, Status
+from batchwatch.ledger import Ledger
+from batchwatch.record import Change, File, FileState, Record
+from local.deploy import build_layer, deploy, read_template
+from local.emulator import Emulator
+from local.lifecycle import Script
+from local.run import PARAMETERS
+from local.service import ACCOUNT, Service
+from local.simulator import SimulatedOpenAI
+from tests.world import KEY
+
+PATIENCE = 40
+"""Seconds that a rehearsal may take; it takes about ten when nothing is missing."""
+ENDPOINT = "/v1/embeddings"
+NOT_ENFORCED = {
+    # The emulator reads a function's queue and writes its log in its own name; AWS in the role's.
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+}
+
+
+def granted() -> Iterator[tuple[str, int, str]]:
+    """Each action of each statement of each role."""
+    template = read_template()
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::IAM::Role":
+            for number, statement in enumerate(_statements(template, name)):
+                for action in _actions(statement):
+                    yield name, number, action
+
+
+def _statements(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
+    (policy,) = template["Resources"][role]["Properties"]["Policies"]
+    return list(policy["PolicyDocument"]["Statement"])
+
+
+def _actions(statement: dict[str, Any]) -> list[str]:
+    said = statement["Action"]
+    return [said] if isinstance(said, str) else list(said)
+
+
+def without(role: str, number: int, action: str) -> dict[str, Any]:
+    """The template with one action taken out."""
+    template = read_template()
+    statement = _statements(template, role)[number]
+    left = [other for other in _actions(statement) if other != action]
+    statement["Action"] = left or "sts:GetCallerIdentity"
+    return template
+
+
+class Rehearsal:
+    """A short run that needs every action: retries, leftovers, a bad message, a forgotten batch."""
+
+    def __init__(self, emulator: Emulator, service: Service, openai: SimulatedOpenAI) -> None:
+        self._s3 = emulator.client("s3")
+        self._sqs = emulator.client("sqs")
+        self._ledger = Ledger(emulator.client("dynamodb"), service.outputs["LedgerTable"])
+        self._service, self._openai = service, openai
+        self._archived: set[str] = set()
+
+    def missing(self) -> list[str]:
+        """Play it; return what did not happen in time."""
+        self._service.put_key(KEY, self._openai.base_url)
+        ended = time.time() - 5000
+        cut = self._batch("cut", ended, output_bytes=40_000_000)
+        self._openai.fault(
+            f"/files/{self._openai.batch(cut)['output_file_id']}/content", cut_after=35_000_000
+        )
+        leftover = self._batch("leftover", ended)
+        self._leave_record(leftover)
+        for batch_id in (cut, leftover):
+            self._service.track(batch_id)
+        forgotten = self._batch("forgotten", ended)
+        self._forget(forgotten)
+        queue = self._service.outputs["ArchiveQueueUrl"]
+        self._sqs.send_message(QueueUrl=queue, MessageBody="no order")
+        return self._wait({cut, leftover, forgotten})
+
+    def _batch(self, name: str, created_at: float, **how: Any) -> str:
+        script = Script(name=name, endpoint=ENDPOINT, requests=9, ends="completed", **how)
+        return self._openai.add(script, created_at=created_at)
+
+    def _leave_record(self, batch_id: str) -> None:
+        """As a try that died after its last write to the bucket."""
+        day = time.strftime("%Y-%m-%d", time.gmtime(int(batch_id[6:14], 16)))
+        self._s3.put_object(
+            Bucket=self._service.outputs["BucketName"],
+            Key=f"batches/account={ACCOUNT}/created={day}/{batch_id}/batch.json",
+            Body=b"{}",
+        )
+
+    def _forget(self, batch_id: str) -> None:
+        """As after an order that was lost: announced long ago, its files still to come."""
+        said = Batch.read(self._openai.batch(batch_id))
+        output = File(state=FileState.PENDING, file_id=said.output_file_id)
+        files = {Role.OUTPUT: output, Role.RECORD: File(state=FileState.PENDING)}
+        change = Change(batch=said, status=Status.COMPLETED, moved_at=0, files=files)
+        self._ledger.write(Record(account=ACCOUNT, batch_id=batch_id), change)
+
+    def _wait(self, batches: set[str]) -> list[str]:
+        deadline = time.monotonic() + PATIENCE
+        with self._service.subscribe() as listener:
+            while time.monotonic() < deadline:
+                self._service.tick()
+                for message in map(json.loads, listener.news()):
+                    if message["type"] == "batch.archived":
+                        self._archived.add(message["subject"])
+                left = self._left(batches)
+                if not left:
+                    break
+        return left
+
+    def _left(self, batches: set[str]) -> list[str]:
+        return [
+            *(f"{b} not archived" for b in batches - self._archived),
+            *(f"{b} not closed" for b in batches if self._ledger.get(ACCOUNT, b).open),
+            *([] if self._dead_letters() else ["the bad message is not among the dead letters"]),
+            *([] if self._uploads() == 0 else ["an unfinished upload was left behind"]),
+        ]
+
+    def _dead_letters(self) -> int:
+        said = self._sqs.get_queue_attributes(
+            QueueUrl=self._service.outputs["ArchiveDeadLettersUrl"],
+            AttributeNames=["ApproximateNumberOfMessages"],
+        )
+        return int(said["Attributes"]["ApproximateNumberOfMessages"])
+
+    def _uploads(self) -> int:
+        said = self._s3.list_multipart_uploads(Bucket=self._service.outputs["BucketName"])
+        return len(said.get("Uploads", []))
+
+
+def rehearse(template: dict[str, Any]) -> list[str]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Emulator(Path(folder)) as emulator,
+        SimulatedOpenAI(key=KEY) as openai,
+    ):
+        layer = build_layer(Path(folder))
+        outputs = deploy(emulator, layer, parameters=PARAMETERS, template=template)
+        try:
+            return Rehearsal(emulator, Service(emulator, outputs), openai).missing()
+        except RuntimeError as crashed:
+            return [str(crashed)]
+
+
+def test_with_all_that_is_allowed_the_rehearsal_succeeds() -> None:
+    assert rehearse(read_template()) == []
+
+
+def test_without_the_right_to_publish_nothing_is_announced() -> None:
+    (grant,) = (g for g in granted() if g[0] == "PollerRole" and g[2] == "sns:Publish")
+
+    assert rehearse(without(*grant)) != []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("grant", list(granted()), ids=lambda g: f"{g[0]}-{g[1]}-{g[2]}")
+def test_without_an_action_the_rehearsal_fails(grant: tuple[str, int, str]) -> None:
+    missing = rehearse(without(*grant))
+
+    assert bool(missing) != (grant[2] in NOT_ENFORCED)
