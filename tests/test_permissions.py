@@ -22,7 +22,7 @@ from local.service import ACCOUNT, Service
 from local.simulator import SimulatedOpenAI
 from tests.world import KEY
 
-PATIENCE = 40
+PATIENCE = 30
 """Seconds that a rehearsal may take; it takes about ten when nothing is missing."""
 ENDPOINT = "/v1/embeddings"
 NOT_ENFORCED = {

@@ -1,0 +1,108 @@
+"""The batches of a simulated OpenAI, and the files they read and write."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock, RLock
+from typing import Any
+
+from local import lifecycle
+from local.content import lines
+from local.lifecycle import Script
+
+_BUFFER = 1 << 20  # bytes written at once
+
+
+@dataclass(slots=True)
+class Batch:
+    """One batch."""
+
+    id: str
+    script: Script
+    created_at: float
+    cancelled_at: float | None = None
+    given: dict[str, object] = field(default_factory=dict)  # fields as its creator wants them
+
+    @property
+    def outcome(self) -> Script:
+        """The script that the batch follows in the end."""
+        if self.cancelled_at is None:
+            return self.script
+        return lifecycle.cancelled(self.script, self.created_at, self.cancelled_at)
+
+
+@dataclass(slots=True)
+class File:
+    """One file; its content is written when somebody first wants it."""
+
+    filename: str
+    created_at: float  # of an output or error file: that of its batch
+    role: str = "input"
+    batch: Batch | None = None  # None: uploaded
+    written: Script | None = None  # that its content on disk follows
+    gone: bool = False
+
+
+class Store:
+    """All batches and files, seen at the time that the clock tells."""
+
+    def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._batches: dict[str, Batch] = {}
+        self._files: dict[str, File] = {}
+        self._lock = RLock()
+        self._writing = Lock()  # apart: a large file is written while polls are answered
+
+    @property
+    def scripts(self) -> dict[str, Script]:
+        """Each batch's script; of one cancelled by request, the script that it then followed."""
+        with self._lock:
+            return {batch.id: batch.outcome for batch in self._batches.values()}
+
+    def add(self, script: Script, *, created_at: float | None = None) -> str:
+        """Create a batch and return its id."""
+        with self._lock:
+            created = self._clock() if created_at is None else created_at
+            batch = Batch(lifecycle.batch_id(created, len(self._batches)), script, created)
+            self._batches[batch.id] = batch
+            for role in ("input", "output", "error"):
+                file = File(f"{batch.id}_{role}.jsonl", created, role, batch)
+                self._files[lifecycle.file_id(batch.id, role)] = file
+            return batch.id
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """Return the batch object as the API shows it now."""
+        with self._lock:
+            batch = self._batches[batch_id]
+            shown = lifecycle.snapshot(
+                batch.script, batch_id, batch.created_at, self._clock(), batch.cancelled_at
+            )
+            return shown | batch.given
+
+    def upload(self, filename: str, content: bytes) -> str:
+        """Keep an input file and return its id."""
+        with self._lock:
+            file_id = lifecycle.file_id(str(len(self._files)), "upload")
+            self._path(file_id).write_bytes(content)
+            self._files[file_id] = File(filename, self._clock())
+            return file_id
+
+    def file(self, file_id: str) -> Path:
+        """Return the file's content on disk, whether or not the API shows it yet."""
+        file, path = self._files[file_id], self._path(file_id)
+        with self._writing:
+            if file.batch and file.written != (script := file.batch.outcome):
+                part = path.with_suffix(".part")  # whoever reads an earlier version keeps it
+                with part.open("wb", buffering=_BUFFER) as content:
+                    content.writelines(lines(script, file.batch.id, file.role))
+                part.replace(path)
+                file.written = script
+        return path
+
+    def delete_file(self, file_id: str) -> None:
+        """Lose the file, as if it had expired."""
+        self._files[file_id].gone = True
+
+    def _path(self, file_id: str) -> Path:
+        return self._directory / f"{file_id}.jsonl"
