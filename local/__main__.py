@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 from local.emulator import EmulatorError
 from local.run import Options, Run
 from local.screen import screen
+from local.sizes import read_size
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 INTERRUPTED = 130
 
 
@@ -90,10 +89,10 @@ def _positive(text: str) -> float:
 
 
 def _bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d+)\s*([kmg]?)b?", text.strip().lower())
-    if not match:
-        raise argparse.ArgumentTypeError(f"not a size: {text!r}; try 200MB")
-    return int(match[1]) * _UNITS[match[2]]
+    try:
+        return read_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from local.emulator import Emulator
 from local.scenario import scenario
 from local.service import ACCOUNT, Batch, Service, Subscriber
 from local.simulator import SimulatedOpenAI
+from local.sizes import show_size
 from local.verdict import chain_faults
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ PATIENCE = 120
 """Seconds that the built-in scenario may take; a large file gets more."""
 LAST_CALL = 45
 """Seconds after `--for` in which batches that have ended may still be archived."""
+_TROUBLE = ('"WARNING"', '"ERROR"', "Traceback", "Exception")
 _SLOWEST = 5_000_000  # bytes a second of the whole transfer
 
 
@@ -176,7 +178,7 @@ class Run:
             if file.state != "archived" or file.s3_uri is None:
                 faults.append(f"{role} is {file.state}: {file.reason}")
                 continue
-            lines.append(f"    {role:<7} {_size(file.bytes):>9}  {file.s3_uri}")
+            lines.append(f"    {role:<7} {show_size(file.bytes or 0):>9}  {file.s3_uri}")
             found = service.fetch(file.s3_uri.split("/", 3)[3])
             if (found.size, found.crc32) != (file.bytes, file.crc32):
                 faults.append(f"{file.s3_uri} is not what batch.archived says of it")
@@ -206,7 +208,7 @@ class Run:
                 "faults": faults,
             },
         )
-        for line in list(service.warnings())[:10] if faults else []:
+        for line in list(service.log(*_TROUBLE))[:10] if faults else []:
             self.screen.result(f"  log: {line.strip()[:600]}", {})
         if not faults:
             self.screen.result(
@@ -247,15 +249,6 @@ def _requests(last: Any) -> str:
     parts += [f"{counts.failed} failed"] if counts.failed else []
     parts += [f"{counts.unfinished} unfinished"] if counts.unfinished else []
     return ", ".join(parts)
-
-
-def _size(count: int | None) -> str:
-    value = float(count or 0)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:  # noqa: PLR2004 - SI
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.2f} GB"
 
 
 def _sha256(path: Path) -> str:

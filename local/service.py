@@ -105,17 +105,17 @@ class Service:
                 copy.write(piece)
         return Found(size, sha256.hexdigest(), f"{crc32:08x}")
 
-    def warnings(self) -> Iterator[str]:
-        """Every line of log that tells of something set aside, or of a crash."""
+    def log(self, *words: str) -> Iterator[str]:
+        """Every line of log that has one of the words."""
         pages = (
             self._emulator.client("logs")
             .get_paginator("filter_log_events")
             .paginate(logGroupName=self.outputs["LogGroup"])
         )
         for page in pages:
-            for event in page["events"]:
-                if any(word in event["message"] for word in ('"WARNING"', '"ERROR"', "Traceback")):
-                    yield event["message"]
+            for line in (event["message"] for event in page["events"]):
+                if any(word in line for word in words):
+                    yield line
 
     def subscribe(self) -> Subscriber:
         """Subscribe a queue to the topic, as any user would."""

@@ -213,7 +213,9 @@ def test_a_batch_that_openai_has_forgotten_keeps_its_last_known_record(world: Wo
 
     world.archive()
 
-    assert json.loads(archived(world, batch_id, "batch.json") or b"") == world.openai.batch(batch_id)
+    assert json.loads(archived(world, batch_id, "batch.json") or b"") == world.openai.batch(
+        batch_id
+    )
 
 
 def test_an_id_that_could_lead_elsewhere_is_not_fetched(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Bad input of every kind: one clear line of log, a metric, nothing untrue written, the rest goes on."""
+"""Bad input: one clear line of log, a metric, nothing untrue written, and the rest goes on."""
 
 from __future__ import annotations
 

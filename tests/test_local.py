@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,9 +19,6 @@ from local.lifecycle import Script
 from local.scenario import scenario
 from local.simulator import SimulatedOpenAI
 from local.verdict import chain_faults
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 KEY = "sk-simulated"
 PATIENCE = 150
@@ -124,9 +121,9 @@ def test_an_unusable_command_line_says_what_to_do() -> None:
 
 
 @pytest.fixture
-def marked() -> Iterator[dict[str, str]]:
+def marked() -> dict[str, str]:
     """An environment by which every process of a run can be found."""
-    yield {**os.environ, "BATCHWATCH_TEST_RUN": uuid.uuid4().hex}
+    return {**os.environ, "BATCHWATCH_TEST_RUN": uuid.uuid4().hex}
 
 
 def test_ctrl_c_stops_everything_that_was_started(marked: dict[str, str]) -> None:

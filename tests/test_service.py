@@ -12,6 +12,7 @@ from local.verdict import chain_faults
 from tests.world import ACCOUNT
 
 if TYPE_CHECKING:
+    from batchwatch.openai import OpenAI
     from tests.world import Clock, World
 
 CHAT = "/v1/chat/completions"
@@ -109,13 +110,14 @@ def test_an_event_that_was_written_but_not_published_goes_out_with_the_next_poll
     world: World,
 ) -> None:
     batch_id = world.batch(script())
-    world.environment["BATCHWATCH_TOPIC"] += "-which-does-not-exist"
+    topic = world.environment["BATCHWATCH_TOPIC"]
+    world.environment["BATCHWATCH_TOPIC"] = topic + "-which-does-not-exist"
     world.restart()
     stuck = world.poll(after=15)
     assert len(stuck.problems) == 1
     frozen = world.record(batch_id).outbox[1]
 
-    world.environment["BATCHWATCH_TOPIC"] = world.environment["BATCHWATCH_TOPIC"][: -len("-which-does-not-exist")]  # fmt: skip  # noqa: E501
+    world.environment["BATCHWATCH_TOPIC"] = topic
     world.restart()
     world.poll(after=1)
 
@@ -194,5 +196,5 @@ def test_an_ended_batch_that_the_archiver_forgot_is_ordered_again_once_an_hour(
     assert [order["subject"] for order in world.drop_orders()] == [batch_id, batch_id]
 
 
-def _client(world: World) -> object:
+def _client(world: World) -> OpenAI:
     return world.runtime.openai(world.runtime.accounts.get(ACCOUNT))

@@ -15,13 +15,13 @@ from batchwatch.events import BatchEvent
 from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
 from batchwatch.transfer import Shift
-from local.deploy import Tagged, read_template
-from local.simulator import SimulatedOpenAI
+from local.deploy import read_template
 
 if TYPE_CHECKING:
     from batchwatch.record import Record
     from batchwatch.report import Report
     from local.lifecycle import Script
+    from local.simulator import SimulatedOpenAI
 
 ACCOUNT = "default"
 REGION = "us-east-1"
@@ -50,14 +50,15 @@ class World:
     environment: dict[str, str]
     inbox: str
     calls: list[str] = field(default_factory=list)
-    runtime: Runtime = None  # type: ignore[assignment]  # made by restart, at once
+    runtime: Runtime = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Begin anew with nothing in memory, as a fresh process does."""
-        self.stop()
+        if hasattr(self, "runtime"):
+            self.stop()
         self.runtime = Runtime(
             Settings.read(self.environment), clock=self.clock, sleep=lambda _: None
         )
@@ -66,7 +67,7 @@ class World:
 
     def stop(self) -> None:
         """Close the connections."""
-        for client in self.runtime._openai.values() if self.runtime else ():
+        for client in self.runtime._openai.values():
             client.close()
 
     def _note(self, model: Any, **_: Any) -> None:
@@ -201,9 +202,9 @@ def _properties(name: str) -> dict[str, Any]:
 def _queue(name: str) -> str:
     said = _properties(name)
     # Redelivery is a test's own affair: a message not deleted can be received again at once.
-    attributes = {"VisibilityTimeout": "0"} if "VisibilityTimeout" in said else {}
+    visible = "0" if "VisibilityTimeout" in said else "30"
     sqs = boto3.client("sqs", REGION)
-    return sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    return sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": visible})["QueueUrl"]
 
 
 def _subscribe(topic: str, queue: str, properties: dict[str, Any]) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from batchwatch.openai import Download
 
-PART_BYTES = 16 * 1024 * 1024
-"""Size of a part; S3 takes 10,000 of them, 156 GiB."""
+PART_BYTES = 8 * 1024 * 1024
+"""Size of a part; S3 takes 10,000 of them, 78 GiB."""
 
 
 class Stored(NamedTuple):

@@ -74,9 +74,7 @@ class Runtime:
         """What Archiver does."""
         s = self.settings
         archive = Archive(self.s3, s.bucket)
-        transfer = Transfer(
-            self.ledger, self.publisher, archive, self.rules, s.tries, self.clock
-        )
+        transfer = Transfer(self.ledger, self.publisher, archive, self.rules, s.tries, self.clock)
         return Archiver(transfer, self.orders, self.accounts, self.openai, s.longest_retry)
 
     @cached_property
