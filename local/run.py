@@ -173,7 +173,9 @@ class Run:
             faults.append("it is still in the open index")
         last = batch.events[-1].data if batch.events else None
         lines = [f"{batch.name:<18} {last.status if last else 'no event':<11} {_requests(last)}"]
-        archived = next((e for e in batch.events if e.type == "batch.archived"), None)
+        told = sorted(batch.events, key=lambda event: event.data.sequence)
+        lines.append("    events  " + " → ".join(e.type.removeprefix("batch.") for e in told))
+        archived = next((e for e in told if e.type == "batch.archived"), None)
         for role, file in ((archived.data.files if archived else None) or {}).items():
             if file.state != "archived" or file.s3_uri is None:
                 faults.append(f"{role} is {file.state}: {file.reason}")

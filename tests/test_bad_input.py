@@ -26,6 +26,7 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     "an array": ({"status": 200, "body": b"[]"}, "BadAnswerError"),
     "another batch": ({"edit": lambda said: said.update(id="batch_other")}, "BadAnswerError"),
     "no status": ({"edit": lambda said: said.pop("status") and None}, "BadAnswerError"),
+    "403": ({"status": 403, "times": -1}, "AccessError"),
     "404": ({"status": 404, "times": -1}, "NotFoundError"),
 }
 

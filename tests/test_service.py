@@ -125,6 +125,22 @@ def test_an_event_that_was_written_but_not_published_goes_out_with_the_next_poll
     assert world.record(batch_id).outbox == {}
 
 
+def test_an_interrupted_event_goes_out_even_while_openai_is_down(world: World) -> None:
+    batch_id = world.batch(script())
+    topic = world.environment["BATCHWATCH_TOPIC"]
+    world.environment["BATCHWATCH_TOPIC"] = topic + "-which-does-not-exist"
+    world.restart()
+    world.poll(after=15)
+    world.environment["BATCHWATCH_TOPIC"] = topic
+    world.restart()
+    world.openai.fault("GET", status=503, times=-1)
+
+    report = world.poll()
+
+    assert len(report.problems) == 1
+    assert [e.type for e in world.events(batch_id)] == ["batch.in_progress"]
+
+
 def test_a_quiet_poll_writes_nothing_and_reads_only_the_index(world: World) -> None:
     for number in range(5):
         world.batch(script(name=str(number)))

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from batchwatch.batch import Batch, Role
 from batchwatch.errors import ShortDownloadError
-from batchwatch.publish import ALREADY_THERE
+from batchwatch.events import BatchEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from batchwatch.openai import Download
 
+ALREADY_THERE = "PreconditionFailed"
 PART_BYTES = 8 * 1024 * 1024
 """Size of a part; S3 takes 10,000 of them, 78 GiB."""
 
@@ -65,6 +66,12 @@ class Archive:
         tally = _Tally()
         tally.add(body if written else self._read(key))
         return Stored(self.uri(key), tally.size, tally.lines, f"{tally.crc32:08x}")
+
+    def keep(self, frozen: str) -> None:
+        """Keep an event as an object, once: `events/ACCOUNT/BATCH/0001-batch.completed.json`."""
+        event = BatchEvent.model_validate_json(frozen)
+        name = f"{event.data.sequence:04d}-{event.type}.json"
+        self._put(f"events/{event.data.account}/{event.subject}/{name}", frozen.encode())
 
     def uri(self, key: str) -> str:
         """Return the address of an object."""

@@ -44,6 +44,11 @@ class NotFoundError(OpenAIError):
 class AccessError(OpenAIError):
     """Raised when the API refuses the key."""
 
+    @property
+    def concerns_all(self) -> bool:
+        """Whether no other request with that key can succeed either."""
+        return self.status == 401  # noqa: PLR2004 - HTTP
+
 
 class BadAnswerError(OpenAIError):
     """Raised when a success answer is not JSON, or not about what was asked."""

@@ -7,31 +7,32 @@ from typing import TYPE_CHECKING, NamedTuple
 from batchwatch.events import BatchEvent
 
 if TYPE_CHECKING:
+    from batchwatch.archive import Archive
     from batchwatch.ledger import Ledger
     from batchwatch.publish import Publisher
     from batchwatch.record import Record
 
 
-class Delivered(NamedTuple):
-    """An item after its outbox was emptied, and the events that were in it."""
+class Outbox(NamedTuple):
+    """Where the events of the ledger go."""
 
-    record: Record
-    events: list[BatchEvent]
+    ledger: Ledger
+    publisher: Publisher
+    archive: Archive
 
+    def deliver(self, record: Record) -> list[BatchEvent]:
+        """Publish what the item holds, in sequence, and close the batch if that was all.
 
-def deliver(record: Record, ledger: Ledger, publisher: Publisher) -> Delivered:
-    """Publish every event of the outbox in sequence, and close the batch if that was all.
-
-    Whoever dies in between leaves the entry for the next, who repeats the same text.
-    """
-    events = []
-    while record.outbox:
-        sequence = min(record.outbox)
-        frozen = record.outbox[sequence]
-        publisher.publish(frozen)
-        publisher.keep(frozen)
-        record = ledger.published(record, sequence)
-        events.append(BatchEvent.model_validate_json(frozen))
-    if record.settled and record.open:
-        record = ledger.close(record)
-    return Delivered(record, events)
+        Whoever dies in between leaves the entry for the next, who repeats the same text.
+        """
+        events = []
+        while record.outbox:
+            sequence = min(record.outbox)
+            frozen = record.outbox[sequence]
+            self.publisher.publish(frozen)
+            self.archive.keep(frozen)
+            record = self.ledger.published(record, sequence)
+            events.append(BatchEvent.model_validate_json(frozen))
+        if record.settled and record.open:
+            self.ledger.close(record)
+        return events

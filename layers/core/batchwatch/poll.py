@@ -12,7 +12,6 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.errors import AccessError, SecretError
-from batchwatch.outbox import deliver
 from batchwatch.record import FileState
 from batchwatch.report import Problem, Report
 from batchwatch.watch import HOUR, Witness, digest, progress, watch
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from batchwatch.ledger import Ledger, Row
     from batchwatch.openai import Account, OpenAI
     from batchwatch.orders import Orders
-    from batchwatch.publish import Publisher
+    from batchwatch.outbox import Outbox
     from batchwatch.record import Record
     from batchwatch.watch import Rules
 
@@ -66,7 +65,7 @@ class Poll(NamedTuple):
     """The collaborators of a poll."""
 
     ledger: Ledger
-    publisher: Publisher
+    outbox: Outbox
     orders: Orders
     rules: Rules
     clock: Callable[[], float] = time.time
@@ -81,50 +80,57 @@ class Poll(NamedTuple):
                 return Report()
             try:
                 return self.attend(row, openai)
-            except AccessError:
-                first = not key_refused.is_set()
-                key_refused.set()
-                if first:
-                    raise
-                return Report()
+            except AccessError as error:
+                if error.concerns_all:
+                    key_refused.set()
+                raise
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             done = [(row.known, pool.submit(attend, row)) for row in rows]
         return _sum(done, Report(open=len(rows)))
 
     def attend(self, row: Row, openai: OpenAI) -> Report:
-        """Ask about one batch, by what the index said of it before, and act on the answer."""
+        """Act on what the index said of a batch, and on what OpenAI says after that."""
         if row.trouble:
             raise row.trouble
         known = row.known
+        report = Report()
+        if known.outbox:  # somebody was interrupted; to go on, OpenAI need not be reachable
+            report.events += self.outbox.deliver(self._read(known))
         if known.terminal:
-            return self._after_the_end(known, openai)
+            report += self._after_the_end(known, openai)
+        else:
+            report += self._ask(known, openai)
+        return report
+
+    def _ask(self, known: Record, openai: OpenAI) -> Report:
         said = openai.retrieve(known.batch_id)
-        if not (_news(known, said, self.rules) or known.outbox):
+        if not _news(known, said, self.rules):
             return Report()
-        record = self.ledger.get(known.account, known.batch_id)
+        record = self._read(known)
         if record.v != known.v:
             return Report()  # somebody wrote since; the next poll looks again
         return self._observe(record, said)
+
+    def _read(self, known: Record) -> Record:
+        return self.ledger.get(known.account, known.batch_id)
 
     def _observe(self, record: Record, said: Batch) -> Report:
         change = watch(record, said, Witness(BY, self.clock(), self.rules))
         if change:
             record = self.ledger.write(record, change)
-        return Report(events=deliver(record, self.ledger, self.publisher).events)
+        return Report(events=self.outbox.deliver(record))
 
     def _after_the_end(self, known: Record, openai: OpenAI) -> Report:
-        """The archiver has the batch; look only if it was interrupted, or is long at it."""
-        if not known.outbox and self.clock() < known.moved_at + BACKSTOP:
+        """The archiver has the batch; look only if it is long at it."""
+        if self.clock() < known.moved_at + BACKSTOP:
             return Report()
-        record = self.ledger.get(known.account, known.batch_id)
-        if not record.terminal:
-            return Report()
+        record = self._read(known)
         report = Report()
         if _ask_for_ids(record, self.clock()):
             report += self._observe(record, openai.retrieve(record.batch_id))
-            record = self.ledger.get(known.account, known.batch_id)
-        report.events += deliver(record, self.ledger, self.publisher).events
+            record = self._read(known)
+        report.events += self.outbox.deliver(record)
         self._order_again(record)
         return report
 
@@ -155,11 +161,15 @@ def _ask_for_ids(record: Record, now: float) -> bool:
 
 
 def _sum(done: Iterable[tuple[Record, Future[Report]]], report: Report) -> Report:
+    """Add up; a refused key is one problem of the account, not one of each batch."""
+    refused: Problem | None = None
     for known, future in done:
         error = future.exception()
-        if error:
-            batch_id = None if isinstance(error, AccessError) else known.batch_id
-            report.problems.append(Problem(error, known.account, batch_id))
+        if isinstance(error, AccessError) and error.concerns_all:
+            refused = Problem(error, known.account)
+        elif error:
+            report.problems.append(Problem(error, known.account, known.batch_id))
         else:
             report += future.result()
+    report.problems += [refused] if refused else []
     return report

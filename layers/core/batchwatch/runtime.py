@@ -17,6 +17,7 @@ from batchwatch.archive import Archive
 from batchwatch.ledger import Ledger
 from batchwatch.openai import OpenAI
 from batchwatch.orders import Orders
+from batchwatch.outbox import Outbox
 from batchwatch.poll import Poll, Poller
 from batchwatch.publish import Publisher
 from batchwatch.settings import Settings
@@ -67,14 +68,13 @@ class Runtime:
 
     @cached_property
     def _account_poll(self) -> Poll:
-        return Poll(self.ledger, self.publisher, self.orders, self.rules, self.clock)
+        return Poll(self.ledger, self.outbox, self.orders, self.rules, self.clock)
 
     @cached_property
     def archiver(self) -> Archiver:
         """What Archiver does."""
         s = self.settings
-        archive = Archive(self.s3, s.bucket)
-        transfer = Transfer(self.ledger, self.publisher, archive, self.rules, s.tries, self.clock)
+        transfer = Transfer(self.ledger, self.outbox, self.archive, self.rules, s.tries, self.clock)
         return Archiver(transfer, self.orders, self.accounts, self.openai, s.longest_retry)
 
     @cached_property
@@ -89,10 +89,14 @@ class Runtime:
         return Ledger(self.dynamodb, self.settings.table)
 
     @cached_property
-    def publisher(self) -> Publisher:
-        """The topic, and the events kept in the bucket."""
-        s = self.settings
-        return Publisher(self.sns, self.s3, topic=s.topic, bucket=s.bucket)
+    def outbox(self) -> Outbox:
+        """From the table to the topic and the bucket."""
+        return Outbox(self.ledger, Publisher(self.sns, self.settings.topic), self.archive)
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The bucket."""
+        return Archive(self.s3, self.settings.bucket)
 
     @cached_property
     def orders(self) -> Orders:

@@ -11,12 +11,12 @@ from batchwatch.batch import Role
 from batchwatch.errors import (
     BadMessageError,
     BatchwatchError,
+    LedgerRowError,
     NotFoundError,
     OpenAIError,
     UnsafeIdError,
 )
 from batchwatch.orders import read_order
-from batchwatch.outbox import deliver
 from batchwatch.record import File, FileState, ended
 from batchwatch.report import Problem, Report
 from batchwatch.watch import Witness, file_ended
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from batchwatch.ledger import Ledger
     from batchwatch.openai import Account, OpenAI
     from batchwatch.orders import Order, Orders
-    from batchwatch.publish import Publisher
+    from batchwatch.outbox import Outbox
     from batchwatch.record import Record
     from batchwatch.watch import Rules
 
@@ -80,7 +80,7 @@ class Transfer(NamedTuple):
     """The collaborators of the archiver. `tries`: how often a file may come out wrong."""
 
     ledger: Ledger
-    publisher: Publisher
+    outbox: Outbox
     archive: Archive
     rules: Rules
     tries: int
@@ -97,8 +97,7 @@ class Transfer(NamedTuple):
                 report += self._file(record, role, openai, shift)
             except OpenAIError as error:
                 report += Report(problems=[_problem(error, order)], again=0)
-        record = self.ledger.get(order.account, order.batch_id)
-        report.events += deliver(record, self.ledger, self.publisher).events
+        report.events += self.outbox.deliver(self.ledger.get(order.account, order.batch_id))
         return report
 
     def _file(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> Report:
@@ -155,7 +154,7 @@ class Transfer(NamedTuple):
     def _copy(self, record: Record, role: Role, openai: OpenAI) -> File:
         file, batch = record.files[role], record.batch
         if batch is None:
-            raise OpenAIError("a file of a batch never seen")
+            raise LedgerRowError("an ended batch without its object")
         key = archive_key(record.account, batch, role)
         if role is Role.RECORD:
             said = _last_words(batch, openai)
