@@ -9,7 +9,7 @@ from batchwatch.accounts import read_accounts
 from batchwatch.errors import SecretError
 from batchwatch.openai import BASE_URL, Account
 
-KEY = "sk-test-0123456789"
+KEY = "gw-test-0123456789"
 
 
 def secret(**accounts: object) -> str:
@@ -32,7 +32,7 @@ def test_an_account_may_say_where_its_key_is_good_for() -> None:
 
 @pytest.mark.parametrize("nothing", [{}, {"base_url": "", "organization": "", "project": None}])
 def test_what_is_left_empty_is_as_usual(nothing: dict[str, Any]) -> None:
-    account = read_accounts(secret(eu={"api_key": KEY} | nothing)).accounts[0]
+    account, _ = read_accounts(secret(eu={"api_key": KEY} | nothing)).accounts
     assert account.base_url == BASE_URL
     assert {account.organization, account.project} <= {None, ""}
 

@@ -96,6 +96,13 @@ def test_a_timestamp_is_read_in_every_form_known(said: object, seconds: int | No
     assert read(created_at=said).created_at == seconds
 
 
+@pytest.mark.parametrize("odd", [-1, 1.5, "7", True, [7]])
+def test_a_count_that_is_none_is_nothing(odd: object) -> None:
+    said = read(request_counts={"total": 7, "completed": odd, "failed": 2}).request_counts
+    assert said
+    assert (said.total, said.completed, said.failed) == (7, None, 2)
+
+
 @pytest.mark.parametrize(
     ("said", "messages"),
     [
@@ -217,6 +224,7 @@ def test_recorded_batches_are_read_and_given_on_as_they_are(kind: str) -> None:
         ("completed", {"output_file_id": None, "request_counts": counts(9, 0, 9)}, set()),
         ("expired", {"error_file_id": None, "request_counts": counts(9, 8, 0)}, {ERR}),
         ("cancelled", {"error_file_id": None, "request_counts": counts(9, 8, 0)}, {ERR}),
+        ("completed", {"error_file_id": None, "request_counts": counts(9, 8, 0)}, set()),
         ("cancelled", {"error_file_id": None, "request_counts": counts(9, 9, 0)}, set()),
         ("failed", {"request_counts": counts(9, 8, 1)}, set()),
         *[(status, {"output_file_id": None}, set()) for status in ("in_progress", "finalizing")],
@@ -251,12 +259,14 @@ def test_nothing_is_expected_of_a_batch_cancelled_before_it_began(said: object) 
 # What is too large
 
 
+TEXTS = sorted(set(Batch.model_fields) - {"id", "status", "output_file_id", "error_file_id"})
 GROWTHS: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "many reasons": lambda text, times: {"errors": errors(*[text] * (times // 20))},
     "one long reason": lambda text, times: {"errors": errors("first", text * times)},
     "a text for a reason": lambda text, times: {"errors": text * times},
     "long metadata": lambda text, times: {"metadata": {"name": text * times}},
     "an unknown field": lambda text, times: {"notes": text * times},
+    "every text": lambda text, times: dict.fromkeys(TEXTS, text * (times // 8)),
 }
 
 

@@ -208,9 +208,12 @@ def test_a_key_goes_nowhere_else(bad: str) -> None:
 
 
 def pages(**by_cursor: tuple[list[Any], bool]) -> Callable[[httpx.Request], httpx.Response]:
-    """Answer with the page behind each cursor; `first` without one."""
+    """Answer with the page behind each cursor, `first` without one; none is asked for thrice."""
+    asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        assert asked.count(asked[-1]) < 3
         rows, more = by_cursor[request.url.params.get("after", "first")]
         rows = [batch() | {"id": row} if isinstance(row, str) else row for row in rows]
         return httpx.Response(200, json={"object": "list", "data": rows, "has_more": more})
@@ -248,7 +251,7 @@ def test_a_list_without_end_is_left() -> None:
     assert sum(1 for _ in openai.batches()) == MOST_PAGES
 
 
-@pytest.mark.parametrize("said", [{}, {"data": None}, {"data": {"a": 1}}, {"error": {}}])
+@pytest.mark.parametrize("said", [[], {}, {"data": None}, {"data": {"a": 1}}, {"error": {}}])
 def test_a_list_without_rows_is_no_list(said: object) -> None:
     with pytest.raises(BadAnswerError):
         wire(Answer(200, said)).openai().page()
@@ -371,9 +374,10 @@ def test_a_success_that_is_no_batch_is_a_bad_answer(body: bytes) -> None:
     assert len(line.requests) == 1
 
 
-def test_metadata_of_another_file_is_a_bad_answer() -> None:
+@pytest.mark.parametrize("said", [{"id": "file-2", "bytes": 7}, {"bytes": 7}, [], None])
+def test_metadata_of_another_file_is_a_bad_answer(said: object) -> None:
     with pytest.raises(BadAnswerError):
-        wire(Answer(200, {"id": "file-2", "bytes": 7})).openai().file(OUTPUT)
+        wire(Answer(200, said)).openai().file(OUTPUT)
 
 
 @pytest.mark.parametrize("said", [{}, {"bytes": None}, {"bytes": "7"}, {"bytes": -1}])
@@ -392,6 +396,13 @@ def test_a_key_is_in_no_error(key: str) -> None:
         with pytest.raises(OpenAIError) as error:
             wire(trouble).openai(api_key=key).retrieve(BATCH)
         assert key[3:] not in str(error.value)
+
+
+def test_what_a_server_leaves_of_a_key_is_in_no_error() -> None:
+    told = "Incorrect API key provided: sk-pr***3_45. You can find your key at your account."
+    with pytest.raises(AccessError, match=r"provided: sk-…\. You can") as refusal:
+        wire(Answer(401, {"error": {"message": told}})).openai().retrieve(BATCH)
+    assert "3_45" not in str(refusal.value)
 
 
 def test_a_wrong_key_is_refused(simulated: SimulatedOpenAI) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _NAME = re.compile(r"[a-z0-9-]{1,32}")
+_HEADER = re.compile(r"\s*[!-~]+\s*")
 CACHE_SECONDS = 300
 
 
@@ -57,11 +58,11 @@ class Accounts:
 def read_accounts(text: str) -> Readable:
     """Read the secret's JSON; an account that cannot be used does not hold up the others."""
     try:
-        entries = dict(json.loads(text)["accounts"])
-    except (ValueError, KeyError, TypeError) as error:
+        entries = json.loads(text)["accounts"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SecretError('the secret must be JSON: {"accounts": {"default": {…}}}') from error
     readable = Readable([], [])
-    for name, entry in entries.items():
+    for name, entry in entries:
         try:
             readable.accounts.append(_account(name, entry))
         except SecretError as trouble:
@@ -72,8 +73,11 @@ def read_accounts(text: str) -> Readable:
 def _account(name: str, entry: object) -> Account:
     if not _NAME.fullmatch(name):
         raise SecretError(f"account names are [a-z0-9-]{{1,32}}, not {name!r}")
-    if not isinstance(entry, dict) or not _key_like(entry.get("api_key")):
+    if not isinstance(entry, dict) or not _header_like(entry.get("api_key")):
         raise SecretError(f"account {name!r} has no usable api_key in the secret")
+    for field in ("organization", "project"):
+        if entry.get(field) and not _header_like(entry[field]):
+            raise SecretError(f"account {name!r} has no usable {field} in the secret")
     return Account(
         name=name,
         api_key=entry["api_key"].strip(),
@@ -83,5 +87,5 @@ def _account(name: str, entry: object) -> Account:
     )
 
 
-def _key_like(value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and bool(value.strip())
+def _header_like(value: object) -> bool:
+    return isinstance(value, str) and bool(_HEADER.fullmatch(value))

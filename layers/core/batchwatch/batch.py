@@ -206,7 +206,7 @@ class Batch(_Part):
     def read(cls, said: Any) -> Self:
         """Read an answer of the API; raise BadAnswerError where it is no batch."""
         try:
-            batch = cls.model_validate(said)
+            batch = cls.model_validate(_whole_characters(said))
             safe_id(batch.id)
         except (ValidationError, UnsafeIdError) as error:
             raise BadAnswerError(f"not a batch object: {_shape(said)}") from error
@@ -224,9 +224,10 @@ class Batch(_Part):
 
     @property
     def counts(self) -> RequestCounts | None:
-        """Counts that mean something: zero in all with a terminal status means unknown."""
+        """Counts that mean something: none of zero or null requests."""
         counts = self.request_counts
-        return counts if counts and counts.total else None
+        told = counts and counts.total and (counts.completed, counts.failed) != (None, None)
+        return counts if told else None
 
     @property
     def status_at(self) -> int | None:
@@ -234,6 +235,11 @@ class Batch(_Part):
         if self.status is Status.VALIDATING:
             return self.created_at
         return None if self.status is Status.UNKNOWN else getattr(self, f"{self.status}_at")
+
+    @property
+    def _never_began(self) -> bool:
+        done = self.counts.done if self.counts else 0
+        return self.status is Status.CANCELLED and self.in_progress_at is None and not done
 
     def file_id(self, role: Role) -> str | None:
         """The id of the output or error file, once there is one."""
@@ -246,18 +252,27 @@ class Batch(_Part):
         Ids may follow the terminal status by seconds. Nothing is expected of a batch that
         failed validation or was cancelled before it began. With counts unknown, any file will do.
         """
-        if not self.status.terminal or self.status is Status.FAILED:
+        if not self.status.terminal or self.status is Status.FAILED or self._never_began:
             return frozenset()
-        if not self.counts:
-            began = self.status is not Status.CANCELLED or self.in_progress_at is not None
+        if not self.counts or (self.status is Status.COMPLETED and not self.counts.done):
             any_file = self.output_file_id or self.error_file_id
-            return frozenset({Role.OUTPUT}) if began and not any_file else frozenset()
+            return frozenset() if any_file else frozenset({Role.OUTPUT})
         cut_short = self.status in {Status.EXPIRED, Status.CANCELLED}
         expected = {
             Role.OUTPUT: bool(self.counts.completed),
             Role.ERROR: bool(self.counts.failed) or (cut_short and self.counts.unfinished > 0),
         }
         return frozenset(r for r, yes in expected.items() if yes and not self.file_id(r))
+
+
+def _whole_characters(said: Any) -> Any:
+    """Replace half characters, which JSON can spell and nothing can store."""
+    text = json.dumps(said, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return said
 
 
 def _shape(said: object) -> str:

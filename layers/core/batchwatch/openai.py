@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -34,6 +34,7 @@ PAGE = 100
 MOST_PAGES = 1000
 CHUNK = 1024 * 1024
 _TIMEOUT = httpx.Timeout(30, connect=5)
+_LONGEST_REASON = 400
 _MISSING, _CONFLICT = 404, {408, 409, 429}
 _DENIED = {401, 403}
 
@@ -89,6 +90,7 @@ class OpenAI:
         if account.project:
             headers["OpenAI-Project"] = account.project
         self._sleep = sleep
+        self._key = account.api_key
         self._http = httpx.Client(
             base_url=safe_base_url(account.base_url),
             headers=headers,
@@ -161,7 +163,7 @@ class OpenAI:
         answer = self._send(path, params=params)
         try:
             said = answer.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             kind = answer.headers.get("content-type", "no type")
             raise BadAnswerError(f"GET {path}: not JSON but {kind}") from error
         if not isinstance(said, dict):
@@ -182,25 +184,44 @@ class OpenAI:
                 answer = self._http.send(request, stream=stream)
             except httpx.RequestError as error:
                 if attempt == RETRIES:
-                    raise OpenAIError(f"GET {path}: {type(error).__name__}: {error}") from error
+                    text = f"GET {path}: {type(error).__name__}: {error}"
+                    raise OpenAIError(self._hide(text)) from error
                 self._sleep(_backoff(attempt))
                 continue
             if answer.is_success:
                 return answer
             wait = _wait(answer, attempt)
             if attempt == RETRIES or wait is None:
-                raise _error(path, answer)
+                raise self._error(path, answer)
             answer.close()
             self._sleep(wait)
         raise AssertionError  # the last attempt returns or raises
 
+    def _error(self, path: str, answer: httpx.Response) -> OpenAIError:
+        """Turn a refusal into an error that names its cause."""
+        with suppress(httpx.HTTPError):
+            answer.read()
+        answer.close()
+        status = answer.status_code
+        kind = NotFoundError if status == _MISSING else OpenAIError
+        kind = AccessError if status in _DENIED else kind
+        text = self._hide(f"GET {path}: {status} {_reason(answer)}")
+        return kind(text[:_LONGEST_REASON].rstrip(), status=status)
+
+    def _hide(self, text: str) -> str:
+        """Take the key out: some servers repeat it, and not all keys look like one."""
+        return text.replace(self._key, "…")
+
 
 def safe_base_url(url: str) -> str:
     """Return an address that a key may be sent to: https, or http on this machine."""
-    parsed = httpx.URL(url)
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise SecretError("base_url is not an address") from error
     if parsed.scheme == "https" or (parsed.scheme == "http" and _loopback(parsed.host)):
         return url
-    raise SecretError(f"base_url must be https: {url!r}")
+    raise SecretError("base_url must be https, or http on this machine")
 
 
 def _loopback(host: str) -> bool:
@@ -267,22 +288,10 @@ def _backoff(attempt: int) -> float:
     return float(min(0.5 * 2**attempt, 8.0) * (1 - random.random() / 4))  # noqa: S311 - jitter
 
 
-def _error(path: str, answer: httpx.Response) -> OpenAIError:
-    """Turn a refusal into an error that names its cause; HTML of a proxy is not repeated."""
-    answer.read()
-    answer.close()
-    status = answer.status_code
-    text = f"GET {path}: {status} {_reason(answer)}".rstrip()
-    if status == _MISSING:
-        return NotFoundError(text, status=status)
-    if status in _DENIED:
-        return AccessError(text, status=status)
-    return OpenAIError(text, status=status)
-
-
 def _reason(answer: httpx.Response) -> str:
+    """What the API says; the HTML of a proxy is not repeated."""
     try:
         said = json.loads(answer.content)["error"]
-        return str(said["message"] if isinstance(said, dict) else said)[:300]
-    except (ValueError, KeyError, TypeError):
+        return str(said["message"] if isinstance(said, dict) else said)
+    except (ValueError, KeyError, TypeError, RecursionError, httpx.ResponseNotRead):
         return answer.reason_phrase

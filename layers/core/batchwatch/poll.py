@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.errors import AccessError, SecretError
+from batchwatch.errors import AccessError, NotFoundError, SecretError
 from batchwatch.record import FileState
 from batchwatch.report import Problem, Report
 from batchwatch.watch import HOUR, Witness, digest, progress, watch
@@ -128,7 +128,7 @@ class Poll(NamedTuple):
         record = self._read(known)
         report = Report()
         if _ask_for_ids(record, self.clock()):
-            report += self._observe(record, openai.retrieve(record.batch_id))
+            report += self._observe(record, _last_word(record, openai))
             record = self._read(known)
         report.events += self.outbox.deliver(record)
         self._order_again(record)
@@ -154,6 +154,16 @@ def _news(known: Record, said: Batch, rules: Rules) -> bool:
         or progress(said, rules.progress_steps) > known.progress
         or said.status.terminal
     )
+
+
+def _last_word(record: Record, openai: OpenAI) -> Batch:
+    """What OpenAI says of an ended batch; where it has forgotten it, what it said before."""
+    try:
+        return openai.retrieve(record.batch_id)
+    except NotFoundError:
+        if record.batch is None:
+            raise
+        return record.batch
 
 
 def _ask_for_ids(record: Record, now: float) -> bool:

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError, ValidatorFunctionWrapHandler
 
+_YEAR_10000 = 253_402_300_800  # what comes later was not seconds
+
 
 def _text(said: object) -> str | None:
     return said if isinstance(said, str) and said else None
@@ -15,15 +17,25 @@ def _seconds(said: object) -> int | None:
     """Seconds since 1970 from an int, a float, digits or an ISO date; else nothing."""
     if isinstance(said, bool) or said is None:
         return None
+    seconds = _number(said) if isinstance(said, int | float | str) else None
+    if seconds is None and isinstance(said, str):
+        seconds = _date(said)
+    return int(seconds) if seconds is not None and 0 <= seconds < _YEAR_10000 else None
+
+
+def _number(said: float | str) -> float | None:
     try:
-        return int(float(said)) if isinstance(said, int | float | str) else None
+        return float(said)
     except (ValueError, OverflowError):
-        pass
+        return None
+
+
+def _date(said: str) -> float | None:
     try:
-        moment = datetime.fromisoformat(str(said))
+        moment = datetime.fromisoformat(said)
     except ValueError:
         return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _count(said: object) -> int | None:

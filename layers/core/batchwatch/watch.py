@@ -51,13 +51,26 @@ def watch(known: Record, said: Batch, witness: Witness) -> Change | None:
         return _late_files(known, kept, witness)
     if said.status is Status.UNKNOWN and said.raw_status not in known.unknown:
         return _unknown_status(known, kept, witness)
-    if said.status is Status.UNKNOWN or said.status is known.status:
+    if _stale(known, said):
+        return None
+    same = said.status in {Status.UNKNOWN, known.status}
+    if same or _waits_for_ids(known, said, witness):
         return _seen(known, kept, witness)
-    if known.status is not None and said.status.rank <= known.status.rank:
-        return None  # a stale answer
-    if said.missing and witness.now < _first_seen(known, said, witness) + witness.rules.grace:
-        return _seen(known, kept, witness)  # the ids may follow within seconds
     return _transition(known, kept, witness)
+
+
+def _stale(known: Record, said: Batch) -> bool:
+    """Whether an answer is from before what we know, be it announced or still waiting."""
+    announced = known.status.rank if known.status else Status.UNKNOWN.rank
+    shown = known.batch.status.rank if known.batch else Status.UNKNOWN.rank
+    return said.status is not Status.UNKNOWN and said.status.rank < max(announced, shown)
+
+
+def _waits_for_ids(known: Record, said: Batch, witness: Witness) -> bool:
+    """Whether a batch that has ended may yet be given the files it should have."""
+    return bool(said.missing) and witness.now < (
+        _first_seen(known, said, witness) + witness.rules.grace
+    )
 
 
 def _seen(known: Record, kept: Batch, witness: Witness) -> Change | None:
@@ -115,8 +128,10 @@ def _named(kept: Batch) -> dict[Role, File]:
 def _late_files(known: Record, kept: Batch, witness: Witness) -> Change | None:
     """After the end: take ids that came late, give up on those that never came."""
     awaited = {r: f for r, f in known.files.items() if f.state is FileState.AWAITED}
-    if not awaited or kept.status is not known.status:
+    if not awaited or known.batch is None:
         return None
+    if kept.status is not known.status:
+        kept = known.batch  # what is said of another status is not believed; time goes on
     came = {
         role: file
         for role, file in _named(kept).items()
