@@ -13,10 +13,9 @@ from pathlib import Path
 
 from local.deploy import build_layer, deploy
 from local.emulator import Emulator
-from local.lifecycle import Script
 from local.run import PARAMETERS
 from local.service import Service
-from local.simulator import SimulatedOpenAI
+from local.simulator import Script, SimulatedOpenAI
 from local.sizes import read_size, show_size
 
 KEY = "sk-simulated"

@@ -1,6 +1,6 @@
 """The built-in scenario: a dozen batches over three endpoints, with every end there is."""
 
-from local.lifecycle import Script
+from local.simulator import Script
 
 CHAT = "/v1/chat/completions"
 RESPONSES = "/v1/responses"

@@ -10,7 +10,7 @@ import pytest
 
 from batchwatch.batch import Role
 from batchwatch.record import FileState
-from local.lifecycle import Script
+from local.simulator import Script
 from local.verdict import chain_faults
 from tests.world import ACCOUNT
 

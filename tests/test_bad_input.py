@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.lifecycle import Script
+from local.simulator import Script
 from tests.handlers import sample
 from tests.world import ACCOUNT, KEY
 

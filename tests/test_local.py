@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from local.deploy import ROOT
-from local.lifecycle import Script
 from local.scenario import scenario
-from local.simulator import SimulatedOpenAI
+from local.simulator import Script, SimulatedOpenAI
 from local.verdict import chain_faults
 
 KEY = "sk-simulated"

@@ -24,8 +24,7 @@ from batchwatch.errors import (
     UnsafeIdError,
 )
 from batchwatch.openai import MOST_PAGES, Account, OpenAI
-from local.lifecycle import Script
-from local.simulator import SimulatedOpenAI
+from local.simulator import Script, SimulatedOpenAI
 from tests.builders import BATCH, OUTPUT, batch
 
 START = 1_800_000_000.0

@@ -15,10 +15,9 @@ from batchwatch.ledger import Ledger
 from batchwatch.record import Change, File, FileState, Record
 from local.deploy import build_layer, deploy, read_template
 from local.emulator import Emulator
-from local.lifecycle import Script
 from local.run import PARAMETERS
 from local.service import ACCOUNT, Service
-from local.simulator import SimulatedOpenAI
+from local.simulator import Script, SimulatedOpenAI
 from tests.world import KEY
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.lifecycle import Script
+from local.simulator import Script
 from local.verdict import chain_faults
 from tests.world import ACCOUNT
 

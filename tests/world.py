@@ -20,8 +20,7 @@ from local.deploy import read_template
 if TYPE_CHECKING:
     from batchwatch.record import Record
     from batchwatch.report import Report
-    from local.lifecycle import Script
-    from local.simulator import SimulatedOpenAI
+    from local.simulator import Script, SimulatedOpenAI
 
 ACCOUNT = "default"
 REGION = "us-east-1"

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
 
-from local.wire import Answer, RefusedError
+from local.simulator.wire import Answer, RefusedError
 
 _CHUNK = 1 << 20  # bytes read and sent at once
 

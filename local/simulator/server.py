@@ -11,10 +11,10 @@ from threading import Event
 from typing import Any, Self
 from urllib.parse import unquote
 
-from local import download, parameters
-from local.lifecycle import Script
-from local.store import File, Store
-from local.wire import Answer, Fault, RefusedError, Request, json_answer, serving
+from local.simulator import download, parameters
+from local.simulator.lifecycle import Script
+from local.simulator.store import File, Store
+from local.simulator.wire import Answer, Fault, RefusedError, Request, json_answer, serving
 
 __all__ = ["Fault", "SimulatedOpenAI"]
 

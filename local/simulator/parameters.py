@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from local.lifecycle import MODELS
-from local.wire import RefusedError
+from local.simulator.lifecycle import MODELS
+from local.simulator.wire import RefusedError
 
 _PAGE, _LARGEST_PAGE = 20, 100  # batches in a list
 _JSON_TYPES: dict[type, str] = {

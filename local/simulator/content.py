@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from local.lifecycle import MODELS, Script, digest, usage
+from local.simulator.lifecycle import MODELS, Script, digest, usage
 
 _MARK = "@@"  # where padding goes; in nothing else that is written
 _UNFINISHED = {

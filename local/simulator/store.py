@@ -6,9 +6,9 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
-from local import lifecycle
-from local.content import lines
-from local.lifecycle import Script
+from local.simulator import lifecycle
+from local.simulator.content import lines
+from local.simulator.lifecycle import Script
 
 _BUFFER = 1 << 20  # bytes written at once
 
