@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchwatch.batch import Role
+from batchwatch.errors import ShortDownloadError
+from batchwatch.openai import Download
 from batchwatch.record import FileState
 from local.simulator import Script
 from local.verdict import chain_faults
@@ -57,13 +59,13 @@ def test_a_file_of_many_parts_arrives_byte_for_byte(world: World) -> None:
     assert file.crc32 == f"{zlib.crc32(content):08x}"
 
 
-@pytest.mark.parametrize("size", [0, 40 * MB])
-@pytest.mark.parametrize("cut_after", [0, 1, 3_000, 39 * MB])
+@pytest.mark.parametrize(
+    ("size", "cut_after"),
+    [(0, 0), (0, 1), (0, 3_000), (40 * MB, 0), (40 * MB, 9 * MB), (40 * MB, 39 * MB)],
+)
 def test_a_short_download_never_becomes_an_object_and_is_tried_again(
     world: World, size: int, cut_after: int
 ) -> None:
-    if cut_after > max(size, 4_000):
-        pytest.skip("the file is shorter than that")
     batch_id = ended(world, output_bytes=size)
     world.openai.fault("GET /v1/files/.*/content", cut_after=cut_after)
 
@@ -74,6 +76,20 @@ def test_a_short_download_never_becomes_an_object_and_is_tried_again(
     assert unfinished_uploads(world) == 0
     world.archive()
     assert archived(world, batch_id) == source(world, batch_id)
+
+
+@pytest.mark.parametrize("size", [10, 20 * MB])
+@pytest.mark.parametrize("wrong", [-1, 1])
+def test_a_stream_of_the_wrong_length_never_becomes_an_object(
+    world: World, size: int, wrong: int
+) -> None:
+    download = Download(size, iter([b"x" * (size + wrong)]))
+
+    with pytest.raises(ShortDownloadError):
+        world.runtime.archive.copy(download, "batches/short")
+
+    assert world.objects() == {}
+    assert unfinished_uploads(world) == 0
 
 
 def test_a_size_that_contradicts_the_metadata_is_refused(world: World) -> None:
@@ -216,6 +232,26 @@ def test_a_batch_that_openai_has_forgotten_keeps_its_last_known_record(world: Wo
     assert json.loads(archived(world, batch_id, "batch.json") or b"") == world.openai.batch(
         batch_id
     )
+
+
+def test_the_record_holds_all_that_openai_says_also_what_an_event_must_leave_out(
+    world: World,
+) -> None:
+    entries = [{"code": "invalid_json_line", "line": n, "message": "x" * 90} for n in range(2000)]
+    world.openai.fault(
+        "GET /v1/batches/", times=-1, edit=lambda said: said.update(errors={"data": entries})
+    )
+    batch_id = ended(world)
+
+    world.archive()
+
+    said = json.loads(archived(world, batch_id, "batch.json") or b"")
+    assert said["errors"]["data"] == entries
+    for message in world.messages():
+        told = json.loads(message)["data"]["batch"]["errors"]
+        assert told["truncated"]
+        assert (told["total"], told["data"]) == (2000, entries[: len(told["data"])])
+        assert len(message.encode()) < 64_000
 
 
 def test_an_id_that_could_lead_elsewhere_is_not_fetched(world: World) -> None:
