@@ -107,6 +107,7 @@ class Transfer(NamedTuple):
         if not self.ledger.claim(record, role, owner=shift.owner, now=now, until=shift.until):
             return self._taken(record, role)
         end = self._fetch(record, role, openai, shift)
+        record = self.ledger.get(record.account, record.batch_id)  # a copy takes its time
         witness = Witness(BY, self.clock(), self.rules)
         while change := file_ended(record, role, end, witness):
             record = self.ledger.write(record, change)
@@ -145,11 +146,8 @@ class Transfer(NamedTuple):
         if isinstance(error, NotFoundError):
             over = self.clock() >= record.moved_at + self.rules.grace
             return ended(file, FileState.GONE, reason=str(error)) if over else None
-        return (
-            ended(file, FileState.FAILED, reason=str(error))
-            if tried and file.tries + 1 >= self.tries
-            else None
-        )
+        given_up = tried and file.tries + 1 >= self.tries
+        return ended(file, FileState.FAILED, reason=str(error)) if given_up else None
 
     def _copy(self, record: Record, role: Role, openai: OpenAI) -> File:
         file, batch = record.files[role], record.batch
@@ -173,7 +171,7 @@ class Transfer(NamedTuple):
 
 
 def _problem(error: BatchwatchError, order: Order | None) -> Problem:
-    return Problem(error, *(order and (order.account, order.batch_id)) or ())
+    return Problem(error, order.account, order.batch_id) if order else Problem(error)
 
 
 def _last_words(batch: Batch, openai: OpenAI) -> dict[str, object]:
