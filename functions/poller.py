@@ -15,4 +15,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:  #
     """Poll every account of the secret."""
     report = runtime().poller.poll()
     metrics.add_metric("OpenBatches", MetricUnit.Count, report.open)
-    return tell(report, "polled")
+    return tell(report, "polled", open=report.open)

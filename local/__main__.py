@@ -8,26 +8,35 @@ import signal
 import sys
 from pathlib import Path
 
+from batchwatch.batch import safe_id
+from batchwatch.errors import BatchwatchError
+from batchwatch.openai import BASE_URL, safe_base_url
 from local.emulator import EmulatorError
 from local.run import Options, Run
 from local.screen import screen
 from local.sizes import read_size
 
 INTERRUPTED = 130
+_YEAR = 365 * 24 * 3600
 
 
 def main() -> int:
     """Run, and return 0 if every batch got its events and files."""
-    arguments = _parser().parse_args()
-    options = _options(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    parser = _parser()
+    arguments = parser.parse_args()
+    try:
+        options = _options(arguments)
+    except (ValueError, BatchwatchError, OSError) as error:
+        parser.error(str(error))
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(how, _interrupt)
     try:
         with screen(as_json=arguments.json) as shown:
             faults = Run(options, shown).go()
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return INTERRUPTED
-    except EmulatorError as error:
+    except (EmulatorError, BatchwatchError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for fault in faults:
@@ -36,6 +45,9 @@ def main() -> int:
 
 
 def _interrupt(*_: object) -> None:
+    """Stop once, and let nothing disturb the stopping."""
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(how, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -50,8 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--api-key", metavar="KEY", help="its key (or OPENAI_API_KEY)")
     add("--track", metavar="ID", action="append", default=[],
         help="watch this batch, even if it has ended (repeatable)")  # fmt: skip
-    add("--every", metavar="SECONDS", type=_positive, default=2.0, help="between polls (2)")
-    add("--for", metavar="SECONDS", type=_positive, dest="run_for", help="stop after that long")
+    add("--every", metavar="SECONDS", type=_seconds, default=2.0, help="between polls (2)")
+    add("--for", metavar="SECONDS", type=_seconds, dest="run_for", help="stop after that long")
     add("--events", metavar="FILE", type=Path, help="append every event received, one JSON a line")
     add("--archive", metavar="DIR", type=Path, help="leave the archived objects there")
     add("--size", metavar="BYTES", type=_bytes, default=0,
@@ -61,16 +73,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
-    url = arguments.base_url or os.environ.get("OPENAI_BASE_URL")
-    # A key alone that lies around in the environment does not end the simulation.
-    named = bool(arguments.track or arguments.api_key or url)
+    # What lies around in the environment does not end the simulation; an option does.
+    named = bool(arguments.track or arguments.api_key or arguments.base_url)
     key = arguments.api_key or (os.environ.get("OPENAI_API_KEY") if named else None)
+    url = arguments.base_url or (os.environ.get("OPENAI_BASE_URL") if named else None)
     if named and not key:
-        sys.exit("error: no API key: give --api-key or set OPENAI_API_KEY")
+        raise ValueError("no API key: give --api-key or set OPENAI_API_KEY")
     if named and not arguments.track:
-        sys.exit("error: nothing to watch: name a batch with --track ID")
+        raise ValueError("nothing to watch: name a batch with --track ID")
+    if named and arguments.size:
+        raise ValueError("--size is for the simulation, not for a real API")
+    for batch_id in arguments.track:
+        safe_id(batch_id)
+    if arguments.events:
+        arguments.events.open("a").close()
+    if arguments.archive:
+        arguments.archive.mkdir(parents=True, exist_ok=True)
     return Options(
-        base_url=(url or "https://api.openai.com/v1") if named else None,
+        base_url=safe_base_url(url or BASE_URL) if named else None,
         api_key=key,
         track=tuple(arguments.track),
         every=arguments.every,
@@ -81,10 +101,13 @@ def _options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _positive(text: str) -> float:
-    value = float(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError("must be more than 0")
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < _YEAR:
+        raise argparse.ArgumentTypeError(f"not a number of seconds: {text!r}")
     return value
 
 

@@ -40,6 +40,10 @@ class Lines:
         """Say what is going on."""
         print(text, flush=True)
 
+    def warn(self, text: str) -> None:
+        """Say what went wrong, though the run goes on."""
+        self.note(f"  {text}")
+
     def event(self, batch: Batch, event: BatchEvent) -> None:
         """Tell of an event that came."""
         data = event.data
@@ -97,6 +101,11 @@ class Terminal(Lines):
     def note(self, text: str) -> None:
         """Say what is going on."""
         self._notes = [text]
+        self._draw()
+
+    def warn(self, text: str) -> None:
+        """Say what went wrong, though the run goes on."""
+        self._notes.append(text)
         self._draw()
 
     def event(self, batch: Batch, event: BatchEvent) -> None:

@@ -9,13 +9,17 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from batchwatch.errors import BatchwatchError
+from batchwatch.events import BatchEvent
 from batchwatch.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from batchwatch.events import BatchEvent
+    from batchwatch.batch import Role
+    from batchwatch.events import ArchivedFile
+    from batchwatch.openai import OpenAI
     from batchwatch.record import Record
     from local.emulator import Emulator
 
@@ -33,22 +37,57 @@ class Found(NamedTuple):
 
 @dataclass
 class Batch:
-    """A batch on the way, as seen from outside."""
+    """A batch on the way, as seen from outside.
+
+    `messages` as they came, repeated ones too; `events` each once, in sequence. `ended`: the
+    terminal status that its API shows; `unasked`: why the API could not be asked.
+    """
 
     id: str
     name: str
+    messages: list[str] = field(default_factory=list)
     events: list[BatchEvent] = field(default_factory=list)
     record: Record | None = None
+    ended: str | None = None
+    unasked: str | None = None
 
-    @property
-    def closed(self) -> bool:
-        """Whether the service is done with it."""
-        return self.record is not None and self.record.settled and not self.record.open
+    def take(self, message: str) -> BatchEvent:
+        """Take in a message of the topic."""
+        event = BatchEvent.model_validate_json(message)
+        self.messages.append(message)
+        by_id = {e.id: e for e in (*self.events, event)}
+        self.events = sorted(by_id.values(), key=lambda e: e.data.sequence)
+        return event
+
+    def ask(self, openai: OpenAI) -> None:
+        """Ask the API itself whether the batch has ended."""
+        try:
+            said = openai.retrieve(self.id)
+        except BatchwatchError as error:
+            self.ended, self.unasked = None, str(error)
+        else:
+            self.ended = str(said.status) if said.status.terminal else None
+            self.unasked = None
 
     @property
     def archived(self) -> bool:
         """Whether the last event of its life has come."""
         return any(event.type == "batch.archived" for event in self.events)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it has left the open index."""
+        return self.record is not None and self.record.settled and not self.record.open
+
+    @property
+    def done(self) -> bool:
+        """Whether the service has done with it, and has said so."""
+        return self.archived and self.closed
+
+    @property
+    def files(self) -> dict[Role, ArchivedFile]:
+        """The files that its last event tells of."""
+        return next((e.data.files for e in self.events if e.type == "batch.archived"), None) or {}
 
 
 class Service:

@@ -3,7 +3,7 @@
 import re
 
 _UNITS = ("B", "kB", "MB", "GB")
-_SIZE = re.compile(r"(\d+)\s*([kmg]?)b?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)b?", re.IGNORECASE)
 
 
 def read_size(text: str) -> int:
@@ -12,7 +12,7 @@ def read_size(text: str) -> int:
     if not match:
         raise ValueError(f"not a size: {text!r}; try 200MB")
     thousands: int = 1000 ** " kmg".index(match[2].lower() or " ")
-    return int(match[1]) * thousands
+    return round(float(match[1]) * thousands)
 
 
 def show_size(count: float) -> str:

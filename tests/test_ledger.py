@@ -69,7 +69,7 @@ def test_an_entry_is_taken_out_of_the_outbox_once(world: World) -> None:
     ledger = world.runtime.ledger
     record = ledger.write(NEW, observed(NEW, "validating"))
 
-    once, twice = ledger.published(record, 1), ledger.published(record, 1)
+    once, twice = ledger.mark_published(record, 1), ledger.mark_published(record, 1)
 
     assert once == twice
     assert (once.outbox, once.v) == ({}, 1)
@@ -102,12 +102,12 @@ def test_a_batch_with_an_event_to_publish_stays_in_the_index(world: World) -> No
     record = ledger.write(record, Change(files=ended))
 
     assert ledger.close(record).open
-    assert ledger.close(ledger.published(record, 1)).open is False
+    assert ledger.close(ledger.mark_published(record, 1)).open is False
 
 
 def test_a_batch_that_has_not_ended_stays_in_the_index(world: World) -> None:
     ledger = world.runtime.ledger
-    record = ledger.published(ledger.write(NEW, observed(NEW, "in_progress")), 1)
+    record = ledger.mark_published(ledger.write(NEW, observed(NEW, "in_progress")), 1)
 
     assert ledger.close(record).open
 
@@ -122,8 +122,9 @@ def test_a_lease_is_held_by_one_until_it_ends_or_is_given_back(world: World) -> 
     assert claim("a", 100)
     assert not claim("b", 109)
     assert claim("b", 110)
-    assert not ledger.release(record, Role.RECORD, owner="a", tried=True)
-    assert ledger.release(record, Role.RECORD, owner="b", tried=True)
+    assert not ledger.give_back(record, Role.RECORD, owner="a", until=200, tried=True)
+    assert ledger.give_back(record, Role.RECORD, owner="b", until=200, tried=True)
+    assert not ledger.mark_queued(record, Role.RECORD, now=111, until=300)
     assert claim("a", 111)
     assert ledger.get(ACCOUNT, ID).files[Role.RECORD].tries == 1
     assert ledger.get(ACCOUNT, ID).v == record.v
@@ -133,10 +134,10 @@ def test_a_file_that_waits_in_the_queue_can_be_taken_by_anybody(world: World) ->
     ledger = world.runtime.ledger
     record = with_files(world, record=FileState.PENDING)
 
-    assert ledger.queued(record, Role.RECORD, now=100, until=200)
-    assert not ledger.queued(record, Role.RECORD, now=150, until=250)
+    assert ledger.mark_queued(record, Role.RECORD, now=100, until=200)
+    assert not ledger.mark_queued(record, Role.RECORD, now=150, until=250)
     assert ledger.claim(record, Role.RECORD, owner="a", now=150, until=160)
-    assert not ledger.queued(record, Role.RECORD, now=155, until=255)
+    assert not ledger.mark_queued(record, Role.RECORD, now=155, until=255)
 
 
 @pytest.mark.parametrize("state", [FileState.AWAITED, *DONE.values()])

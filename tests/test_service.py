@@ -102,7 +102,7 @@ def test_an_answer_that_was_overtaken_by_another_poll_is_dropped(world: World) -
     before = world.record(batch_id)
     world.clock.now += 300
 
-    late = world.runtime.poller.polls.attend(row, _client(world))
+    late = world.runtime.poller.account_poll.attend(row, _client(world))
 
     assert late.events == []
     assert world.record(batch_id) == before
@@ -215,6 +215,19 @@ def test_an_ended_batch_that_the_archiver_forgot_is_ordered_again_once_an_hour(
         world.poll(after=60)
 
     assert [order["subject"] for order in world.drop_orders()] == [batch_id, batch_id]
+
+
+def test_an_order_that_fails_again_and_again_is_not_given_again_every_minute(world: World) -> None:
+    world.batch(script())
+    world.poll(after=200)
+    world.openai.fault("GET /v1/files/", status=503, times=-1)
+    world.calls.clear()
+
+    for _ in range(60):
+        world.poll(after=60)
+        world.archive()
+
+    assert world.calls.count("sqs.SendMessage") <= 1
 
 
 def _client(world: World) -> OpenAI:

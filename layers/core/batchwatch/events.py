@@ -61,7 +61,7 @@ class BatchEvent(_Part):
     data: BatchEventData
 
     def frozen(self) -> str:
-        """Return the one text of this event; fields that say nothing are left out."""
+        """Return the one text of this event; `files` is left out where it tells of none."""
         left_out = {"data": {"files"}} if self.data.files is None else None
         return self.model_dump_json(exclude=left_out)
 

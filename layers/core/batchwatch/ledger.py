@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-type_ = TypeSerializer().serialize
+to_dynamodb = TypeSerializer().serialize
 _plain = TypeDeserializer().deserialize
 
 QUEUE = "queue"
@@ -31,7 +31,10 @@ _FREE = "(attribute_not_exists(files.#role.lease.#until) OR files.#role.lease.#u
 
 
 class Row(NamedTuple):
-    """What the index `open` shows of a batch, as of some moments ago."""
+    """What the index `open` shows of a batch, as of some moments ago.
+
+    `known` is a part only: no sequence, no batch object, no files. Decide on the item itself.
+    """
 
     known: Record
     trouble: LedgerRowError | None = None
@@ -51,7 +54,7 @@ class Ledger:
             IndexName="open",
             KeyConditionExpression="#open = :account",
             ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":account": type_(account)},
+            ExpressionAttributeValues={":account": to_dynamodb(account)},
         )
         for page in pages:
             for item in page["Items"]:
@@ -71,7 +74,7 @@ class Ledger:
             Key=_key(account, safe_id(batch_id)),
             UpdateExpression="SET #open = :account, tracked = :yes",
             ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":account": type_(account), ":yes": type_(True)},  # noqa: FBT003 - a value, not a switch
+            ExpressionAttributeValues={":account": to_dynamodb(account), ":yes": to_dynamodb(True)},  # noqa: FBT003 - a value, not a switch
         )
 
     def write(self, known: Record, change: Change) -> Record:
@@ -85,7 +88,7 @@ class Ledger:
             ExpressionAttributeValues=values,
         )
 
-    def published(self, known: Record, sequence: int) -> Record:
+    def mark_published(self, known: Record, sequence: int) -> Record:
         """Take a published event out of the outbox; return the item as it now is."""
         return self._update(
             known,
@@ -115,8 +118,8 @@ class Ledger:
                 **{f"#{role}": role.value for role in Role},
             },
             ExpressionAttributeValues={
-                ":none": type_(0),
-                **{f":{s}": type_(s.value) for s in (*TERMINAL, *FINAL)},
+                ":none": to_dynamodb(0),
+                **{f":{s}": to_dynamodb(s.value) for s in (*TERMINAL, *FINAL)},
             },
         )
 
@@ -137,17 +140,23 @@ class Ledger:
             },
         )
 
-    def release(self, known: Record, role: Role, *, owner: str, tried: bool) -> bool:
-        """Give a lease back, so that the next try need not wait for its end."""
+    def give_back(
+        self, known: Record, role: Role, *, owner: str, until: float, tried: bool
+    ) -> bool:
+        """Hand a lease over to the queue, where the order for the next try is."""
         return self._lease(
             known,
             role,
-            "SET files.#role.tries = files.#role.tries + :tried REMOVE files.#role.lease",
+            "SET files.#role.tries = files.#role.tries + :tried, files.#role.lease = :lease",
             "files.#role.lease.#owner = :owner",
-            {":owner": owner, ":tried": int(tried)},
+            {
+                ":owner": owner,
+                ":tried": int(tried),
+                ":lease": {"owner": QUEUE, "until": int(until)},
+            },
         )
 
-    def queued(self, known: Record, role: Role, *, now: float, until: float) -> bool:
+    def mark_queued(self, known: Record, role: Role, *, now: float, until: float) -> bool:
         """Note that an order for a file is on its way, so that it is not given every minute."""
         return self._lease(
             known,
@@ -168,7 +177,7 @@ class Ledger:
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#role": role.value} | {f"#{n}": n for n in used},
-                ExpressionAttributeValues={name: type_(v) for name, v in values.items()},
+                ExpressionAttributeValues={name: to_dynamodb(v) for name, v in values.items()},
             )
         except ClientError as error:
             if not _refused(error):
@@ -199,7 +208,7 @@ def _refused(error: ClientError) -> bool:
 
 
 def _key(account: str, batch_id: str) -> dict[str, Any]:
-    return {"account": type_(account), "batch_id": type_(batch_id)}
+    return {"account": to_dynamodb(account), "batch_id": to_dynamodb(batch_id)}
 
 
 def _expression(
@@ -220,20 +229,20 @@ def _expression(
         "unknown": None if change.unknown is None else set(change.unknown),
     }
     sets = {f"#{name}": f":{name}" for name, value in plain.items() if value is not None}
-    names = {f"#{name}": name for name in sets for name in [name[1:]]}
-    values = {f":{name}": type_(plain[name]) for name in names.values()}
+    names = {path: path[1:] for path in sets}
+    values = {f":{name}": to_dynamodb(plain[name]) for name in names.values()}
     if known.v:
-        values[":was"] = type_(known.v)
+        values[":was"] = to_dynamodb(known.v)
     events = {str(e.data.sequence): e.frozen() for e in change.events}
     files = {role.value: _file(file) for role, file in change.files.items()}
     for field, entries in (("outbox", events), ("files", files)):
         if not known.v:
-            sets[field], values[f":{field}"] = f":{field}", type_(entries)
+            sets[field], values[f":{field}"] = f":{field}", to_dynamodb(entries)
             continue
         for number, (key, value) in enumerate(entries.items()):
             mark = f"{field}{number}"
             sets[f"{field}.#{mark}"] = f":{mark}"
-            names[f"#{mark}"], values[f":{mark}"] = key, type_(value)
+            names[f"#{mark}"], values[f":{mark}"] = key, to_dynamodb(value)
     return sets, names, values
 
 
@@ -244,7 +253,7 @@ def _text(batch: Batch) -> str:
 
 def _file(file: File) -> dict[str, Any]:
     kept = file.model_dump(mode="json", exclude_none=True)
-    whole_seconds = {k: int(kept[k]) for k in ("ask_at", "until") if k in kept}
+    whole_seconds = {k: int(kept[k]) for k in ("ask_at", "give_up_at") if k in kept}
     return kept | whole_seconds
 
 

@@ -35,7 +35,8 @@ MOST_PAGES = 1000
 CHUNK = 1024 * 1024
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
-_MISSING, _CONFLICT = 404, {408, 409, 429}
+_MISSING = 404
+_TRY_AGAIN = {408, 409, 429}
 _DENIED = {401, 403}
 
 
@@ -259,7 +260,7 @@ def _wait(answer: httpx.Response, attempt: int) -> float | None:
     """Seconds until the next attempt; None where another would not help."""
     told = answer.headers.get("x-should-retry")
     status = answer.status_code
-    if told == "false" or (told != "true" and status not in _CONFLICT and status < 500):  # noqa: PLR2004 - HTTP
+    if told == "false" or (told != "true" and status not in _TRY_AGAIN and status < 500):  # noqa: PLR2004 - HTTP
         return None
     asked = _asked_wait(answer.headers)
     if asked is not None and asked > LONGEST_WAIT:

@@ -67,5 +67,5 @@ class Orders:
         )
 
     def set_aside(self, message: dict[str, Any]) -> None:
-        """Put a message that no try can help among the dead letters, where an alarm tells."""
+        """Put a message that no try can help among the dead letters."""
         self._sqs.send_message(QueueUrl=self._dead_letters, MessageBody=message["body"] or "-")

@@ -31,7 +31,7 @@ class Outbox(NamedTuple):
             frozen = record.outbox[sequence]
             self.publisher.publish(frozen)
             self.archive.keep(frozen)
-            record = self.ledger.published(record, sequence)
+            record = self.ledger.mark_published(record, sequence)
             events.append(BatchEvent.model_validate_json(frozen))
         if record.settled and record.open:
             self.ledger.close(record)

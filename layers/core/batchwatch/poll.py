@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 BY = "poller"
 AT_ONCE = 8
 BACKSTOP = 900
-"""Seconds that an ended batch is left to the archiver alone."""
+"""Seconds after its end that a batch is left to the archiver alone. Then the poller looks after it,
+and orders again, once an hour, what is neither done nor in work."""
 
 
 class Poller(NamedTuple):
@@ -39,30 +40,30 @@ class Poller(NamedTuple):
 
     accounts: Accounts
     openai: Callable[[Account], OpenAI]
-    polls: Poll
+    account_poll: AccountPoll
 
     def poll(self) -> Report:
         """Poll each account; one in trouble does not delay the others."""
         try:
-            known, troubles = self.accounts.all()
+            accounts, troubles = self.accounts.all()
         except SecretError as error:
             return Report(problems=[Problem(error)])
         report = Report(problems=[Problem(trouble) for trouble in troubles])
-        if not known and not troubles:
+        if not accounts and not troubles:
             report.problems.append(Problem(SecretError("the secret names no account yet")))
-        with ThreadPoolExecutor(max(1, len(known))) as pool:
-            jobs = [(account.name, pool.submit(self._poll_one, account)) for account in known]
+        with ThreadPoolExecutor(max(1, len(accounts))) as pool:
+            jobs = [(account.name, pool.submit(self._poll_one, account)) for account in accounts]
         for name, job in jobs:
             trouble = job.exception()
             report += Report(problems=[Problem(trouble, name)]) if trouble else job.result()
         return report
 
     def _poll_one(self, account: Account) -> Report:
-        return self.polls.account(account.name, self.openai(account))
+        return self.account_poll.run(account.name, self.openai(account))
 
 
-class Poll(NamedTuple):
-    """The collaborators of a poll."""
+class AccountPoll(NamedTuple):
+    """The poll of one account."""
 
     ledger: Ledger
     outbox: Outbox
@@ -70,7 +71,7 @@ class Poll(NamedTuple):
     rules: Rules
     clock: Callable[[], float] = time.time
 
-    def account(self, name: str, openai: OpenAI) -> Report:
+    def run(self, name: str, openai: OpenAI) -> Report:
         """Attend to every open batch of an account; one that fails does not stop the others."""
         rows = list(self.ledger.open_rows(name))
         key_refused = Event()
@@ -144,7 +145,7 @@ class Poll(NamedTuple):
         if waiting:
             self.orders.give(record.account, record.batch_id)
         for role in waiting:
-            self.ledger.queued(record, role, now=now, until=now + HOUR)
+            self.ledger.mark_queued(record, role, now=now, until=now + HOUR)
 
 
 def _news(known: Record, said: Batch, rules: Rules) -> bool:

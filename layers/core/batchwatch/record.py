@@ -40,14 +40,18 @@ class Lease(_Known):
 
 
 class File(_Known):
-    """What we know of one file of a batch. `ask_at`, `until`: only while its id is awaited."""
+    """What we know of one file of a batch.
+
+    `tries`: how often it came out wrong. `ask_at` and `give_up_at`, in seconds since 1970: when an
+    awaited id is asked for next, and for how long.
+    """
 
     state: FileState
     file_id: str | None = None
     tries: int = 0
     lease: Lease | None = None
     ask_at: float | None = None
-    until: float | None = None
+    give_up_at: float | None = None
     s3_uri: str | None = None
     bytes: int | None = None
     lines: int | None = None
@@ -60,7 +64,21 @@ class File(_Known):
 
 
 class Record(_Known):
-    """What the ledger holds of one batch; without `v`, it was registered but never seen."""
+    """What the ledger holds of one batch.
+
+    v            counts the writes that decided something; 0: registered, but never seen
+    seq          sequence of the last event
+    status       where the batch is by what was announced; never goes back
+    last_status  status of the last event, `unknown` included
+    batch        the object as last seen, which may be ahead of what was announced
+    digest       fingerprint of status and file ids, as last seen
+    progress     steps that its requests have come
+    moved_at     seconds since 1970 at which the digest last changed
+    unknown      statuses announced that this version does not know
+    outbox       events by sequence, frozen, not yet published
+    files        what becomes of each file, once the batch has ended
+    open         whether it is in the index of batches with work left
+    """
 
     account: str
     batch_id: str
@@ -108,6 +126,5 @@ class Change(_Known):
 
 def ended(file: File, state: FileState, **how: object) -> File:
     """Return a file at its end; nobody holds it and nothing of it is awaited any more."""
-    return file.model_copy(
-        update={"state": state, "lease": None, "ask_at": None, "until": None, "reason": None} | how
-    )
+    nothing = dict.fromkeys(("lease", "ask_at", "give_up_at", "reason"))
+    return file.model_copy(update={**nothing, "state": state, **how})

@@ -18,7 +18,7 @@ from batchwatch.ledger import Ledger
 from batchwatch.openai import OpenAI
 from batchwatch.orders import Orders
 from batchwatch.outbox import Outbox
-from batchwatch.poll import Poll, Poller
+from batchwatch.poll import AccountPoll, Poller
 from batchwatch.publish import Publisher
 from batchwatch.settings import Settings
 from batchwatch.transfer import Archiver, Transfer
@@ -67,8 +67,8 @@ class Runtime:
         return Poller(self.accounts, self.openai, self._account_poll)
 
     @cached_property
-    def _account_poll(self) -> Poll:
-        return Poll(self.ledger, self.outbox, self.orders, self.rules, self.clock)
+    def _account_poll(self) -> AccountPoll:
+        return AccountPoll(self.ledger, self.outbox, self.orders, self.rules, self.clock)
 
     @cached_property
     def archiver(self) -> Archiver:
@@ -111,22 +111,22 @@ class Runtime:
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        """AWS, as are the next."""
+        """Return the client that the ledger uses."""
         return boto3.client("dynamodb", config=_CONFIG)
 
     @cached_property
     def sns(self) -> SNSClient:
-        """AWS."""
+        """Return the client that the publisher uses."""
         return boto3.client("sns", config=_CONFIG)
 
     @cached_property
     def sqs(self) -> SQSClient:
-        """AWS."""
+        """Return the client that the orders go through."""
         return boto3.client("sqs", config=_CONFIG)
 
     @cached_property
     def s3(self) -> S3Client:
-        """AWS."""
+        """Return the client that the archive uses."""
         return boto3.client("s3", config=_CONFIG)
 
 

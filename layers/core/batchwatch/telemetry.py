@@ -19,7 +19,7 @@ logger = Logger()
 metrics = Metrics(namespace="batchwatch")
 
 
-def tell(report: Report, did: str) -> dict[str, int]:
+def tell(report: Report, did: str, **more: int) -> dict[str, int]:
     """Log what an invocation did, count it, and return the counts."""
     for event in report.events:
         logger.info(
@@ -33,13 +33,13 @@ def tell(report: Report, did: str) -> dict[str, int]:
     for problem in report.problems:
         _tell_problem(problem)
     counts = {
-        "open": report.open,
+        **more,
         "events": len(report.events),
         "problems": len(report.problems),
         "bytes": report.bytes_archived,
     }
     logger.info(did, extra=counts)
-    metrics.add_metric("Transitions", MetricUnit.Count, len(report.events))
+    metrics.add_metric("Events", MetricUnit.Count, len(report.events))
     metrics.add_metric("Problems", MetricUnit.Count, len(report.problems))
     return counts
 

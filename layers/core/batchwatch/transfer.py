@@ -19,7 +19,7 @@ from batchwatch.errors import (
 from batchwatch.orders import read_order
 from batchwatch.record import File, FileState, ended
 from batchwatch.report import Problem, Report
-from batchwatch.watch import Witness, file_ended
+from batchwatch.watch import HOUR, Witness, file_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ class Transfer(NamedTuple):
         end = self._fetch(record, role, openai, shift)
         record = self.ledger.get(record.account, record.batch_id)  # a copy takes its time
         witness = Witness(BY, self.clock(), self.rules)
-        while change := file_ended(record, role, end, witness):
+        while change := file_ended(record, role, end, witness):  # refused: decide on what is there
             record = self.ledger.write(record, change)
         return Report(bytes_archived=end.bytes or 0)
 
@@ -121,7 +121,10 @@ class Transfer(NamedTuple):
         return Report(again=max(1, file.lease.until - self.clock()))
 
     def _fetch(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> File:
-        """Copy a file and say how it ended, or give the lease back and raise."""
+        """Copy a file and say how it ended; or raise, with the lease given back.
+
+        `tried`: the file itself came out wrong, which may happen only so often.
+        """
         end: File | None = None
         tried = False
         try:
@@ -133,7 +136,8 @@ class Transfer(NamedTuple):
                 raise
         finally:
             if end is None:
-                self.ledger.release(record, role, owner=shift.owner, tried=tried)
+                until = self.clock() + HOUR
+                self.ledger.give_back(record, role, owner=shift.owner, until=until, tried=tried)
         return end
 
     def _verdict(

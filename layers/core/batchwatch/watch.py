@@ -2,6 +2,12 @@
 
 A batch only moves forward. Polls skip statuses and nothing is made up for them. A terminal
 status is announced once its files are known (or `grace` is over), and never overwritten.
+
+The words: `known` is what the ledger holds, `said` what OpenAI answered, `kept` that answer cut to
+what the ledger can hold. A `Witness` is who looks, when, and by which rules.
+
+After the end: up to `grace` the end itself waits for file ids; then it is announced, and for
+`LATE_IDS` a missing id is asked for every `HOUR`; then the file counts as gone.
 """
 
 import hashlib
@@ -115,7 +121,7 @@ def _transition(known: Record, kept: Batch, witness: Witness) -> Change:
 
 def _files(kept: Batch, now: float) -> dict[Role, File]:
     """Every file that a terminal batch has, should have, or is: its own record."""
-    awaited = File(state=FileState.AWAITED, ask_at=now + HOUR, until=now + LATE_IDS)
+    awaited = File(state=FileState.AWAITED, ask_at=now + HOUR, give_up_at=now + LATE_IDS)
     record = File(state=FileState.PENDING)
     return dict.fromkeys(kept.missing, awaited) | _named(kept) | {Role.RECORD: record}
 
@@ -150,7 +156,7 @@ def _late_files(known: Record, kept: Batch, witness: Witness) -> Change | None:
 
 
 def _still_awaited(file: File, now: float) -> File:
-    if now >= (file.until or 0):
+    if now >= (file.give_up_at or 0):
         return ended(file, FileState.GONE, reason="its id never came")
     due = now >= (file.ask_at or 0)
     return file.model_copy(update={"ask_at": now + HOUR}) if due else file
