@@ -110,12 +110,31 @@ def test_a_batch_whose_file_is_lost_makes_the_run_fail_with_the_reason() -> None
     assert f"{batch_id}): output is gone" in ran.stderr
 
 
+def test_a_key_that_is_refused_is_shown_and_makes_the_run_fail() -> None:
+    with SimulatedOpenAI(key=KEY) as openai:
+        script = Script(name="b", endpoint="/v1/responses", requests=9, ends="completed")
+        batch_id = openai.add(script)
+
+        ran = run(
+            *("--base-url", openai.base_url, "--api-key", "sk-wrong"),
+            *("--track", batch_id, "--for", "5"),
+        )
+
+    assert ran.returncode == 1
+    assert "set aside  default: GET batches/" in ran.stdout
+    assert "cannot be asked for" in ran.stderr
+    assert "sk-wrong" not in ran.stdout + ran.stderr
+
+
 def test_an_unusable_command_line_says_what_to_do() -> None:
     nothing_to_watch = run("--api-key", KEY)
 
     assert nothing_to_watch.returncode != 0
     assert "--track" in nothing_to_watch.stderr
     assert "200MB" in run("--size", "huge").stderr
+    assert "seconds" in run("--every", "nan").stderr
+    assert "https" in run("--api-key", KEY, "--track", "b", "--base-url", "http://a.example").stderr
+    assert "not a usable id" in run("--api-key", KEY, "--track", "../b").stderr
     assert "--archive" in run("--help").stdout
 
 
@@ -125,7 +144,10 @@ def marked() -> dict[str, str]:
     return {**os.environ, "BATCHWATCH_TEST_RUN": uuid.uuid4().hex}
 
 
-def test_ctrl_c_stops_everything_that_was_started(marked: dict[str, str]) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
+def test_ctrl_c_stops_everything_that_was_started(
+    marked: dict[str, str], how: signal.Signals
+) -> None:
     process: subprocess.Popen[str] = subprocess.Popen(  # noqa: S603 - our own program
         command(), cwd=ROOT, env=marked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -135,7 +157,7 @@ def test_ctrl_c_stops_everything_that_was_started(marked: dict[str, str]) -> Non
             break
     assert len(alive(marked)) > 2
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, errors = process.communicate(timeout=60)
 
     assert (process.returncode, errors) == (130, "stopped; nothing is left running\n")
