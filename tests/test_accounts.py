@@ -88,3 +88,18 @@ def test_a_secret_that_names_no_accounts_is_refused_without_being_repeated(text:
 
 def test_a_secret_may_name_no_account_yet() -> None:
     assert read_accounts('{"accounts": {}}') == ([], [])
+
+
+def test_an_account_name_begins_like_an_id_since_it_becomes_part_of_keys() -> None:
+    readable = read_accounts('{"accounts": {"-prod": {"api_key": "sk-1"}}}')
+
+    assert (readable.accounts, len(readable.troubles)) == ([], 1)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    readable = read_accounts(
+        '{"accounts": {"a": {"api_key": "sk-1", "base_url": "https://me:hidden@gate.example/v1"}}}'
+    )
+
+    assert readable.accounts == []
+    assert "hidden" not in str(readable.troubles[0])

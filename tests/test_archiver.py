@@ -199,6 +199,24 @@ def test_a_second_archiver_leaves_a_file_alone_and_comes_back_when_the_lease_end
     assert not world.record(batch_id).open
 
 
+def test_a_file_whose_archiver_always_dies_ends_as_failed_after_its_tries(world: World) -> None:
+    batch_id = ended(world)
+    ledger = world.runtime.ledger
+    sent = world.calls.count("sqs.SendMessage")
+    for death in range(3):
+        assert state(world, batch_id) in {FileState.PENDING, FileState.COPYING}
+        record, now = world.record(batch_id), world.clock.now
+        assert ledger.claim(record, Role.OUTPUT, owner=str(death), now=now, until=now + 900)
+        for _ in range(16):
+            world.poll(after=60)
+
+    world.archive()
+
+    assert state(world, batch_id) is FileState.FAILED
+    assert not world.record(batch_id).open
+    assert world.calls.count("sqs.SendMessage") - sent <= 1
+
+
 def test_an_object_that_an_earlier_try_left_is_kept_and_counts(world: World) -> None:
     batch_id = ended(world, output_bytes=40 * MB)
     key = f"batches/account={ACCOUNT}/created=2026-11-18/{batch_id}/output.jsonl"
@@ -212,8 +230,9 @@ def test_an_object_that_an_earlier_try_left_is_kept_and_counts(world: World) -> 
     assert unfinished_uploads(world) == 0
 
 
-def test_an_object_that_is_not_the_file_is_never_taken_for_it(world: World) -> None:
-    batch_id = ended(world)
+@pytest.mark.parametrize("size", [0, 40 * MB])
+def test_an_object_that_is_not_the_file_is_never_taken_for_it(world: World, size: int) -> None:
+    batch_id = ended(world, output_bytes=size)
     key = f"batches/account={ACCOUNT}/created=2026-11-18/{batch_id}/output.jsonl"
     world.runtime.s3.put_object(Bucket="bucket", Key=key, Body=b"something else")
 

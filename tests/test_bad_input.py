@@ -66,6 +66,36 @@ def test_a_refused_key_is_one_line_and_not_one_for_each_batch(
     assert "sk-wrong" not in json.dumps(told.log)
 
 
+def test_a_refused_key_does_not_hold_back_what_is_already_known(
+    world: World, invoke: Handlers
+) -> None:
+    batches = [world.batch(SCRIPT) for _ in range(20)]
+    topic = world.environment["BATCHWATCH_TOPIC"]
+    world.environment["BATCHWATCH_TOPIC"] = topic + "-which-does-not-exist"
+    invoke("poller")
+    world.environment["BATCHWATCH_TOPIC"] = topic
+    world.openai.fault("GET", status=401, times=-1)
+
+    invoke("poller")
+
+    assert {e.subject for e in world.events()} == set(batches)
+
+
+def test_a_row_that_cannot_be_read_is_told_without_its_content(
+    world: World, invoke: Handlers
+) -> None:
+    key = {"account": {"S": ACCOUNT}, "batch_id": {"S": "batch_bad"}, "open": {"S": ACCOUNT}}
+    outbox = {"M": {"1": {"S": '{"id": "e", "data": {"batch": "the secret prompt"}}'}}}
+    world.runtime.dynamodb.put_item(
+        TableName="ledger", Item={**key, "v": {"N": "1"}, "outbox": outbox}
+    )
+
+    told = invoke("poller")
+
+    assert told.metrics["Problems"] == 1
+    assert "the secret prompt" not in json.dumps(told.log)
+
+
 def test_an_unknown_status_is_one_event_and_the_batch_stays_open(
     world: World, invoke: Handlers
 ) -> None:
@@ -89,6 +119,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "a version that is text": {"v": {"S": "three"}},
     "an outbox that is a list": {"v": {"N": "1"}, "outbox": {"L": []}},
     "an unheard-of status": {"v": {"N": "1"}, "status": {"S": "sleeping"}},
+    "another account's": {"open": {"S": ACCOUNT}, "account": {"S": "other"}},
     "an unsafe id": {"batch_id": {"S": "../../etc/passwd"}},
 }
 

@@ -120,6 +120,7 @@ def test_a_lease_is_held_by_one_until_it_ends_or_is_given_back(world: World) -> 
         return ledger.claim(record, Role.RECORD, owner=owner, now=now, until=now + 10)
 
     assert claim("a", 100)
+    assert claim("a", 100)  # repeated, after its answer was lost
     assert not claim("b", 109)
     assert claim("b", 110)
     assert not ledger.give_back(record, Role.RECORD, owner="a", until=200, tried=True)

@@ -460,3 +460,20 @@ def test_a_file_that_is_gone_is_not_found(simulated: SimulatedOpenAI, openai: Op
     simulated.delete_file(file_id)
     with pytest.raises(NotFoundError), openai.content(file_id):
         pass
+
+
+def test_a_download_whose_size_nobody_tells_is_not_begun() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/content"):
+            return httpx.Response(200, json={"id": "file-1"})
+        content = httpx.Response(200, content=iter([b'{"cut":']))
+        del content.headers["transfer-encoding"]
+        return content
+
+    account = Account("default", "sk-1")
+    with (
+        closing(OpenAI(account, transport=httpx.MockTransport(answer))) as client,
+        pytest.raises(ShortDownloadError),
+        client.content("file-1"),
+    ):
+        pass

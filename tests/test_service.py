@@ -217,6 +217,28 @@ def test_an_ended_batch_that_the_archiver_forgot_is_ordered_again_once_an_hour(
     assert [order["subject"] for order in world.drop_orders()] == [batch_id, batch_id]
 
 
+@pytest.mark.parametrize("status", [403, 404, 503])
+def test_a_file_id_that_never_comes_ends_after_a_day_whatever_openai_answers(
+    world: World, status: int
+) -> None:
+    batch_id = world.openai.add(script(), created_at=world.clock.now)
+    world.openai.fault(
+        "GET /v1/batches/", times=3, edit=lambda said: said.update(output_file_id=None)
+    )
+    world.runtime.ledger.register(ACCOUNT, batch_id)
+    world.poll(after=1000)
+    world.archive()
+    world.openai.faults.clear()
+    world.openai.fault("GET /v1/batches/", status=status, times=-1)
+
+    for _ in range(25):
+        world.poll(after=3600)
+
+    types = [e.type for e in world.events(batch_id)]
+    assert types == ["batch.completed", "batch.file_gone", "batch.archived"]
+    assert not world.record(batch_id).open
+
+
 def test_an_order_that_fails_again_and_again_is_not_given_again_every_minute(world: World) -> None:
     world.batch(script())
     world.poll(after=200)

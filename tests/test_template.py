@@ -117,7 +117,13 @@ def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
 
 def test_no_resource_has_a_fixed_name_so_that_two_stacks_can_live_side_by_side() -> None:
     for resource in RESOURCES.values():
-        assert not {k for k in resource["Properties"] if k.endswith("Name")} - {"DisplayName"}
+        for key, value in resource["Properties"].items():
+            if key.endswith("Name") and key != "DisplayName":
+                assert "${AWS::StackName}" in value.value
+
+
+def test_no_level_of_log_reaches_the_libraries_which_would_log_the_secret() -> None:
+    assert SHARED["LoggingConfig"].keys() == {"LogGroup"}
 
 
 def test_the_layer_is_pinned_by_hash_and_names_no_index() -> None:

@@ -18,7 +18,7 @@ from batchwatch.openai import BASE_URL, Account, safe_base_url
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-_NAME = re.compile(r"[a-z0-9-]{1,32}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _HEADER = re.compile(r"\s*[!-~]+\s*")
 CACHE_SECONDS = 300
 
@@ -82,8 +82,8 @@ def _account(name: str, entry: object) -> Account:
         name=name,
         api_key=entry["api_key"].strip(),
         base_url=safe_base_url(entry.get("base_url") or BASE_URL),
-        organization=entry.get("organization"),
-        project=entry.get("project"),
+        organization=(entry.get("organization") or "").strip() or None,
+        project=(entry.get("project") or "").strip() or None,
     )
 
 

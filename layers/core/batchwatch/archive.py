@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import zlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from batchwatch.batch import Batch, Role
 from batchwatch.errors import ShortDownloadError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from batchwatch.openai import Download
 
 ALREADY_THERE = "PreconditionFailed"
+_ALREADY_DONE = "NoSuchUpload"  # the answer to an earlier completion was lost
+_AT_ONCE = "ConditionalRequestConflict"  # somebody writes the same key at this moment
+_AT_ONCE_TRIES = 3
 PART_BYTES = 8 * 1024 * 1024
 """Size of a part; S3 takes 10,000 of them, 78 GiB."""
 
@@ -88,20 +92,25 @@ class Archive:
 
     def _put(self, key: str, body: bytes) -> bool:
         """Write an object; False if there was one already."""
-        try:
-            self._s3.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=body,
-                ContentType=_content_type(key),
-                ChecksumCRC32=_crc32_header(body),
-                IfNoneMatch="*",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != ALREADY_THERE:
-                raise
-            return False
-        return True
+        for attempt in range(_AT_ONCE_TRIES):
+            try:
+                self._s3.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType=_content_type(key),
+                    ChecksumCRC32=_crc32_header(body),
+                    IfNoneMatch="*",
+                )
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == ALREADY_THERE:
+                    return False
+                if code != _AT_ONCE or attempt == _AT_ONCE_TRIES - 1:
+                    raise
+            else:
+                return True
+        raise AssertionError  # the last attempt returns or raises
 
     def _put_parts(
         self, key: str, first: bytes, rest: Iterator[bytes], tally: _Tally, expected: int | None
@@ -120,8 +129,13 @@ class Archive:
             _verify(tally, expected)
             self._complete(key, upload, done, tally.size)
         except BaseException:
-            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+            self._abort(key, upload)
             raise
+
+    def _abort(self, key: str, upload: str) -> None:
+        """Drop the parts; where that fails, the bucket drops them after a week."""
+        with suppress(ClientError, BotoCoreError):
+            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
 
     def _put_part(self, key: str, upload: str, number: int, body: bytes) -> CompletedPartTypeDef:
         crc32 = _crc32_header(body)
@@ -149,9 +163,9 @@ class Archive:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != ALREADY_THERE:
+            if error.response["Error"]["Code"] not in {ALREADY_THERE, _ALREADY_DONE}:
                 raise
-            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+            self._abort(key, upload)
             self._compare(key, size)
 
 

@@ -87,7 +87,8 @@ def _status(said: object) -> object:
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
+    # Errors never repeat what a batch holds: they are logged.
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
 
 class RequestCounts(_Part):

@@ -20,7 +20,8 @@ _LONGEST_ATTRIBUTE = 256
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
+    # Errors never repeat what a batch holds: they are logged.
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
 
 class ArchivedFile(_Part):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from batchwatch.batch import TERMINAL, Batch, Role, safe_id
 from batchwatch.errors import LedgerRowError, UnsafeIdError
-from batchwatch.record import FINAL, Change, File, FileState, Record
+from batchwatch.record import FINAL, QUEUE, Change, File, FileState, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 to_dynamodb = TypeSerializer().serialize
 _plain = TypeDeserializer().deserialize
 
-QUEUE = "queue"
-"""Holder of a lease that anybody may take over: an order waits in the archive queue."""
 _FREE = "(attribute_not_exists(files.#role.lease.#until) OR files.#role.lease.#until <= :now)"
 
 
@@ -124,12 +122,16 @@ class Ledger:
         )
 
     def claim(self, known: Record, role: Role, *, owner: str, now: float, until: float) -> bool:
-        """Lease a file to `owner`; False if somebody else works on it or it has ended."""
+        """Lease a file to `owner`; False if somebody else works on it or it has ended.
+
+        Taking over from a worker that died counts as a try.
+        """
         return self._lease(
             known,
             role,
-            "SET files.#role.lease = :lease, files.#role.#state = :copying",
-            f"({_FREE} OR files.#role.lease.#owner = :queue)"
+            "SET files.#role.lease = :lease, files.#role.#state = :copying,"
+            " files.#role.tries = files.#role.tries + :died",
+            f"({_FREE} OR files.#role.lease.#owner IN (:queue, :owner))"
             " AND files.#role.#state IN (:pending, :copying)",
             {
                 ":lease": {"owner": owner, "until": int(until)},
@@ -137,6 +139,8 @@ class Ledger:
                 ":pending": FileState.PENDING.value,
                 ":copying": FileState.COPYING.value,
                 ":queue": QUEUE,
+                ":owner": owner,
+                ":died": int(known.files[role].by_worker),
             },
         )
 
@@ -258,6 +262,8 @@ def _file(file: File) -> dict[str, Any]:
 
 
 def _record(item: dict[str, Any], account: str, batch_id: str) -> Record:
+    if "open" in item and item["open"] != item["account"]:
+        raise LedgerRowError("open under another account than its own")
     try:
         plain = {name: _plain(value) for name, value in item.items()}
         if "batch" in plain:

@@ -152,6 +152,8 @@ class OpenAI:
             if None not in (declared, length) and declared != length:
                 raise ShortDownloadError(f"a file of {declared} bytes offered as {length}")
             size = declared if declared is not None else length
+            if size is None and "chunked" not in answer.headers.get("transfer-encoding", ""):
+                raise ShortDownloadError("nobody says how long the file is")
             yield Download(size, _chunks(answer))
         finally:
             answer.close()
@@ -220,6 +222,8 @@ def safe_base_url(url: str) -> str:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
         raise SecretError("base_url is not an address") from error
+    if parsed.userinfo:
+        raise SecretError("base_url must not hold a password")
     if parsed.scheme == "https" or (parsed.scheme == "http" and _loopback(parsed.host)):
         return url
     raise SecretError("base_url must be https, or http on this machine")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from batchwatch.errors import AccessError, NotFoundError, SecretError
+from batchwatch.errors import AccessError, NotFoundError, OpenAIError, SecretError
 from batchwatch.record import FileState
 from batchwatch.report import Problem, Report
 from batchwatch.watch import HOUR, Witness, digest, progress, watch
@@ -77,10 +77,8 @@ class AccountPoll(NamedTuple):
         key_refused = Event()
 
         def attend(row: Row) -> Report:
-            if key_refused.is_set():
-                return Report()
             try:
-                return self.attend(row, openai)
+                return self.attend(row, None if key_refused.is_set() else openai)
             except AccessError as error:
                 if error.concerns_all:
                     key_refused.set()
@@ -90,8 +88,8 @@ class AccountPoll(NamedTuple):
             done = [(row.known, pool.submit(attend, row)) for row in rows]
         return _sum(done, Report(open=len(rows)))
 
-    def attend(self, row: Row, openai: OpenAI) -> Report:
-        """Act on what the index said of a batch, and on what OpenAI says after that."""
+    def attend(self, row: Row, openai: OpenAI | None) -> Report:
+        """Act on what the index said of a batch, and on what OpenAI (if any) says after that."""
         if row.trouble:
             raise row.trouble
         known = row.known
@@ -100,7 +98,7 @@ class AccountPoll(NamedTuple):
             report.events += self.outbox.deliver(self._read(known))
         if known.terminal:
             report += self._after_the_end(known, openai)
-        else:
+        elif openai:
             report += self._ask(known, openai)
         return report
 
@@ -122,17 +120,15 @@ class AccountPoll(NamedTuple):
             record = self.ledger.write(record, change)
         return Report(events=self.outbox.deliver(record))
 
-    def _after_the_end(self, known: Record, openai: OpenAI) -> Report:
+    def _after_the_end(self, known: Record, openai: OpenAI | None) -> Report:
         """The archiver has the batch; look only if it is long at it."""
         if self.clock() < known.moved_at + BACKSTOP:
             return Report()
         record = self._read(known)
-        report = Report()
-        if _ask_for_ids(record, self.clock()):
-            report += self._observe(record, _last_word(record, openai))
-            record = self._read(known)
-        report.events += self.outbox.deliver(record)
+        report = Report(events=self.outbox.deliver(record))
         self._order_again(record)
+        if openai and _due(record, "ask_at", self.clock()):
+            report += self._observe(record, _last_word(record, openai, self.clock()))
         return report
 
     def _order_again(self, record: Record) -> None:
@@ -140,7 +136,9 @@ class AccountPoll(NamedTuple):
         waiting = [
             role
             for role, file in record.files.items()
-            if file.state in {FileState.PENDING, FileState.COPYING} and not file.leased(now)
+            # A message whose worker died comes back by itself: give it that time.
+            if file.state in {FileState.PENDING, FileState.COPYING}
+            and not file.leased(now - BACKSTOP)
         ]
         if waiting:
             self.orders.give(record.account, record.batch_id)
@@ -157,18 +155,20 @@ def _news(known: Record, said: Batch, rules: Rules) -> bool:
     )
 
 
-def _last_word(record: Record, openai: OpenAI) -> Batch:
-    """What OpenAI says of an ended batch; where it has forgotten it, what it said before."""
+def _last_word(record: Record, openai: OpenAI, now: float) -> Batch:
+    """What OpenAI says of an ended batch; what it said before, once it is no use asking."""
     try:
         return openai.retrieve(record.batch_id)
-    except NotFoundError:
-        if record.batch is None:
+    except OpenAIError as error:
+        in_vain = isinstance(error, NotFoundError) or _due(record, "give_up_at", now)
+        if record.batch is None or not in_vain:
             raise
         return record.batch
 
 
-def _ask_for_ids(record: Record, now: float) -> bool:
-    return any(f.ask_at is not None and f.ask_at <= now for f in record.files.values())
+def _due(record: Record, when: Literal["ask_at", "give_up_at"], now: float) -> bool:
+    moments = (getattr(file, when) for file in record.files.values())
+    return any(moment is not None and moment <= now for moment in moments)
 
 
 def _sum(done: Iterable[tuple[Record, Future[Report]]], report: Report) -> Report:

@@ -28,8 +28,12 @@ class FileState(StrEnum):
 FINAL = frozenset({FileState.ARCHIVED, FileState.GONE, FileState.FAILED})
 
 
+QUEUE = "queue"
+"""Holder of a lease that anybody may take over: an order waits in the archive queue."""
+
+
 class _Known(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
 class Lease(_Known):
@@ -57,6 +61,11 @@ class File(_Known):
     lines: int | None = None
     crc32: str | None = None
     reason: str | None = None
+
+    @property
+    def by_worker(self) -> bool:
+        """Whether a worker holds the lease, not the queue; one that is over tells of its death."""
+        return self.lease is not None and self.lease.owner != QUEUE
 
     def leased(self, now: float) -> bool:
         """Whether somebody has it."""

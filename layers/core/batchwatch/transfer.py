@@ -10,7 +10,6 @@ from batchwatch.archive import archive_key
 from batchwatch.batch import Role
 from batchwatch.errors import (
     BadMessageError,
-    BatchwatchError,
     LedgerRowError,
     NotFoundError,
     OpenAIError,
@@ -63,7 +62,7 @@ class Archiver(NamedTuple):
         except BadMessageError as error:
             self.orders.set_aside(message)
             return Report(problems=[_problem(error, order)])
-        except BatchwatchError as error:
+        except Exception as error:  # noqa: BLE001 - told, and tried again
             report = Report(problems=[_problem(error, order)], again=0)
         if report.again is not None:
             report.again = max(report.again, self._backoff(message))
@@ -92,21 +91,25 @@ class Transfer(NamedTuple):
         record = self.ledger.get(order.account, order.batch_id)
         if not record.terminal:
             raise BadMessageError("an order for a batch that the ledger does not show as ended")
-        for role in [role for role, file in record.files.items() if not file.state.final]:
+        for role in (Role.RECORD, Role.ERROR, Role.OUTPUT):  # the small ones first
             try:
                 report += self._file(record, role, openai, shift)
-            except OpenAIError as error:
+            except Exception as error:  # noqa: BLE001 - one file never holds up the others
                 report += Report(problems=[_problem(error, order)], again=0)
         report.events += self.outbox.deliver(self.ledger.get(order.account, order.batch_id))
         return report
 
     def _file(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> Report:
-        if record.files[role].file_id is None and role is not Role.RECORD:
-            return Report()  # its id is awaited; the poller orders again when it comes
+        file = record.files.get(role)
+        if file is None or file.state.final or file.state is FileState.AWAITED:
+            return Report()  # nothing to do, or (awaited) nothing yet: the poller orders again
         now = self.clock()
         if not self.ledger.claim(record, role, owner=shift.owner, now=now, until=shift.until):
             return self._taken(record, role)
-        end = self._fetch(record, role, openai, shift)
+        if file.by_worker and file.tries + 1 >= self.tries:
+            end = ended(file, FileState.FAILED, reason="no try came to an end")
+        else:
+            end = self._fetch(record, role, openai, shift)
         record = self.ledger.get(record.account, record.batch_id)  # a copy takes its time
         witness = Witness(BY, self.clock(), self.rules)
         while change := file_ended(record, role, end, witness):  # refused: decide on what is there
@@ -116,8 +119,10 @@ class Transfer(NamedTuple):
     def _taken(self, record: Record, role: Role) -> Report:
         """Somebody else has the file: come back when the lease ends, if it is not done then."""
         file = self.ledger.get(record.account, record.batch_id).files.get(role)
-        if file is None or file.state.final or file.lease is None:
+        if file is None or file.state.final:
             return Report()
+        if file.lease is None or not file.by_worker:
+            return Report(again=1)  # it was given back at this moment
         return Report(again=max(1, file.lease.until - self.clock()))
 
     def _fetch(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> File:
@@ -174,7 +179,7 @@ class Transfer(NamedTuple):
         )
 
 
-def _problem(error: BatchwatchError, order: Order | None) -> Problem:
+def _problem(error: Exception, order: Order | None) -> Problem:
     return Problem(error, order.account, order.batch_id) if order else Problem(error)
 
 
