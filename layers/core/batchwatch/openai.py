@@ -152,7 +152,7 @@ class OpenAI:
             if None not in (declared, length) and declared != length:
                 raise ShortDownloadError(f"a file of {declared} bytes offered as {length}")
             size = declared if declared is not None else length
-            if size is None and "chunked" not in answer.headers.get("transfer-encoding", ""):
+            if size is None and not _framed(answer.headers):
                 raise ShortDownloadError("nobody says how long the file is")
             yield Download(size, _chunks(answer))
         finally:
@@ -251,6 +251,11 @@ def _length(answer: httpx.Response) -> int | None:
     length = answer.headers.get("content-length", "")
     encoded = answer.headers.get("content-encoding", "identity") != "identity"
     return int(length) if length.isdigit() and not encoded else None
+
+
+def _framed(headers: httpx.Headers) -> bool:
+    """Whether a cut would be noticed on the way: the end of the body is told somehow."""
+    return "content-length" in headers or "chunked" in headers.get("transfer-encoding", "")
 
 
 def _chunks(answer: httpx.Response) -> Iterator[bytes]:
