@@ -6,11 +6,9 @@ for or 0.5 s doubling up to 8 s. No redirect is followed, so that none carries t
 
 import ipaddress
 import json
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -25,18 +23,16 @@ from batchwatch.errors import (
     SecretError,
     ShortDownloadError,
 )
+from batchwatch.retry import backoff, pause
 
 BASE_URL = "https://api.openai.com/v1"
 RETRIES = 2
-LONGEST_WAIT = 120
-"""Seconds; a server that asks for more is not asked again now."""
 PAGE = 100
 MOST_PAGES = 1000
 CHUNK = 1024 * 1024
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
 _MISSING = 404
-_TRY_AGAIN = {408, 409, 429}
 _DENIED = {401, 403}
 
 
@@ -189,11 +185,11 @@ class OpenAI:
                 if attempt == RETRIES:
                     text = f"GET {path}: {type(error).__name__}: {error}"
                     raise OpenAIError(self._hide(text)) from error
-                self._sleep(_backoff(attempt))
+                self._sleep(backoff(attempt))
                 continue
             if answer.is_success:
                 return answer
-            wait = _wait(answer, attempt)
+            wait = pause(answer.status_code, answer.headers, attempt)
             if attempt == RETRIES or wait is None:
                 raise self._error(path, answer)
             answer.close()
@@ -263,39 +259,6 @@ def _chunks(answer: httpx.Response) -> Iterator[bytes]:
         yield from answer.iter_bytes(CHUNK)
     except httpx.RequestError as error:
         raise ShortDownloadError(f"cut off: {type(error).__name__}") from error
-
-
-def _wait(answer: httpx.Response, attempt: int) -> float | None:
-    """Seconds until the next attempt; None where another would not help."""
-    told = answer.headers.get("x-should-retry")
-    status = answer.status_code
-    if told == "false" or (told != "true" and status not in _TRY_AGAIN and status < 500):  # noqa: PLR2004 - HTTP
-        return None
-    asked = _asked_wait(answer.headers)
-    if asked is not None and asked > LONGEST_WAIT:
-        return None
-    return asked if asked is not None and asked > 0 else _backoff(attempt)
-
-
-def _asked_wait(headers: httpx.Headers) -> float | None:
-    """What the server asks for, in seconds: `retry-after-ms`, or `retry-after` in both forms."""
-    try:
-        return float(headers["retry-after-ms"]) / 1000
-    except (KeyError, ValueError):
-        pass
-    after = headers.get("retry-after", "")
-    try:
-        return float(after)
-    except ValueError:
-        pass
-    try:
-        return parsedate_to_datetime(after).timestamp() - time.time()
-    except ValueError:
-        return None
-
-
-def _backoff(attempt: int) -> float:
-    return float(min(0.5 * 2**attempt, 8.0) * (1 - random.random() / 4))  # noqa: S311 - jitter
 
 
 def _reason(answer: httpx.Response) -> str:
