@@ -242,6 +242,41 @@ def test_an_object_that_is_not_the_file_is_never_taken_for_it(world: World, size
     assert state(world, batch_id) is FileState.FAILED
 
 
+def test_a_completed_upload_whose_answer_was_lost_counts(world: World) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    world.refuse("CompleteMultipartUpload", "NoSuchUpload", status=404)
+
+    world.archive()
+
+    assert state(world, batch_id) is FileState.ARCHIVED
+    assert archived(world, batch_id) == source(world, batch_id)
+
+
+def test_a_write_that_meets_another_is_repeated_and_finds_what_is_there(world: World) -> None:
+    batch_id = ended(world)
+    world.refuse("PutObject", "ConditionalRequestConflict", status=409, times=2)
+
+    (report,) = world.archive()
+
+    assert report.problems == []
+    assert not world.record(batch_id).open
+
+
+def test_trouble_with_the_bucket_is_told_and_tried_again_and_holds_up_no_other_file(
+    world: World,
+) -> None:
+    batch_id = ended(world, failed=2, output_bytes=40 * MB)
+    world.refuse("CreateMultipartUpload", "SlowDown", status=400)
+
+    (report,) = world.archive()
+
+    assert report.again is not None
+    assert [problem.batch_id for problem in report.problems] == [batch_id]
+    assert archived(world, batch_id, "error.jsonl") == source(world, batch_id, "error")
+    world.archive()
+    assert not world.record(batch_id).open
+
+
 def test_a_batch_that_openai_has_forgotten_keeps_its_last_known_record(world: World) -> None:
     batch_id = ended(world)
     world.openai.fault(f"GET /v1/batches/{batch_id}", status=404, times=-1)

@@ -72,6 +72,18 @@ class World:
     def _note(self, model: Any, **_: Any) -> None:
         self.calls.append(f"{model.service_model.service_name}.{model.name}")
 
+    def refuse(self, operation: str, code: str, *, status: int, times: int = 1) -> None:
+        """Let S3 do what it is asked, and then answer `times` times as if it had refused."""
+        left = [times]
+
+        def spoil(http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
+            if left[0]:
+                left[0] -= 1
+                http_response.status_code = status
+                parsed["Error"] = {"Code": code, "Message": "as the test wants"}
+
+        self.runtime.s3.meta.events.register(f"after-call.s3.{operation}", spoil)
+
     def put_secret(self, text: str) -> None:
         """Fill in the secret."""
         secrets = boto3.client("secretsmanager", REGION)

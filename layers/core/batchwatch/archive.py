@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from batchwatch.batch import Batch, Role
 from batchwatch.errors import ShortDownloadError
-from batchwatch.events import BatchEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
+    from batchwatch.events import BatchEvent
     from batchwatch.openai import Download
 
-ALREADY_THERE = "PreconditionFailed"
+_ALREADY_THERE = "PreconditionFailed"
 _ALREADY_DONE = "NoSuchUpload"  # the answer to an earlier completion was lost
 _AT_ONCE = "ConditionalRequestConflict"  # somebody writes the same key at this moment
 _AT_ONCE_TRIES = 3
@@ -71,9 +71,8 @@ class Archive:
         tally.add(body if written else self._read(key))
         return Stored(self.uri(key), tally.size, tally.lines, f"{tally.crc32:08x}")
 
-    def keep(self, frozen: str) -> None:
+    def keep(self, event: BatchEvent, frozen: str) -> None:
         """Keep an event as an object, once: `events/ACCOUNT/BATCH/0001-batch.completed.json`."""
-        event = BatchEvent.model_validate_json(frozen)
         name = f"{event.data.sequence:04d}-{event.type}.json"
         self._put(f"events/{event.data.account}/{event.subject}/{name}", frozen.encode())
 
@@ -104,7 +103,7 @@ class Archive:
                 )
             except ClientError as error:
                 code = error.response["Error"]["Code"]
-                if code == ALREADY_THERE:
+                if code == _ALREADY_THERE:
                     return False
                 if code != _AT_ONCE or attempt == _AT_ONCE_TRIES - 1:
                     raise
@@ -163,7 +162,7 @@ class Archive:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] not in {ALREADY_THERE, _ALREADY_DONE}:
+            if error.response["Error"]["Code"] not in {_ALREADY_THERE, _ALREADY_DONE}:
                 raise
             self._abort(key, upload)
             self._compare(key, size)

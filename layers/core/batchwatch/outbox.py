@@ -29,10 +29,11 @@ class Outbox(NamedTuple):
         while record.outbox:
             sequence = min(record.outbox)
             frozen = record.outbox[sequence]
-            self.publisher.publish(frozen)
-            self.archive.keep(frozen)
+            event = BatchEvent.model_validate_json(frozen)
+            self.publisher.publish(event, frozen)
+            self.archive.keep(event, frozen)
             record = self.ledger.mark_published(record, sequence)
-            events.append(BatchEvent.model_validate_json(frozen))
+            events.append(event)
         if record.settled and record.open:
             self.ledger.close(record)
         return events

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchwatch.events import BatchEvent
-
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
+
+    from batchwatch.events import BatchEvent
 
 
 class Publisher:
@@ -17,9 +17,8 @@ class Publisher:
         self._sns = sns
         self._topic = topic
 
-    def publish(self, frozen: str) -> None:
+    def publish(self, event: BatchEvent, frozen: str) -> None:
         """Announce an event as frozen; the same text each time it is repeated."""
-        event = BatchEvent.model_validate_json(frozen)
         self._sns.publish(
             TopicArn=self._topic,
             Message=frozen,
