@@ -266,13 +266,15 @@ def test_trouble_with_the_bucket_is_told_and_tried_again_and_holds_up_no_other_f
     world: World,
 ) -> None:
     batch_id = ended(world, failed=2, output_bytes=40 * MB)
-    world.refuse("CreateMultipartUpload", "SlowDown", status=400)
+    world.refuse("PutObject", "SlowDown", status=400)  # of the record, which comes first
 
     (report,) = world.archive()
 
     assert report.again is not None
     assert [problem.batch_id for problem in report.problems] == [batch_id]
-    assert archived(world, batch_id, "error.jsonl") == source(world, batch_id, "error")
+    for role in (Role.ERROR, Role.OUTPUT):
+        assert state(world, batch_id, role) is FileState.ARCHIVED
+    assert state(world, batch_id, Role.RECORD) is FileState.COPYING
     world.archive()
     assert not world.record(batch_id).open
 
