@@ -76,6 +76,7 @@ def faults(
     orphans  unfinished uploads that are tolerated: a worker killed between creating one and noting
              it leaves it to the bucket's lifecycle
     """
+    secrets = tuple(secrets)
     found = faults_so_far(outside, secrets=secrets)
     history, items = read(outside.messages), _by_batch(outside.items)
     for batch_id, truth in outside.truth.items():
@@ -91,7 +92,7 @@ def faults(
         found.append(f"I1 dead letters: {len(outside.dead_letters)}")
     if outside.uploads > orphans:
         found.append(f"I5 uploads: {outside.uploads} unfinished, {orphans} tolerated")
-    return found
+    return _without(secrets, found)
 
 
 def faults_so_far(outside: Outside, *, secrets: Iterable[str] = ()) -> list[str]:
@@ -117,7 +118,8 @@ def faults_so_far(outside: Outside, *, secrets: Iterable[str] = ()) -> list[str]
                 found.append(f"I2 {key}: not what was received")
         else:
             found += object_faults(key, versions, outside.truth, items)
-    return [*found, *_told_secrets(outside, list(secrets))]
+    secrets = tuple(secrets)
+    return _without(secrets, [*found, *_told_secrets(outside, secrets)])
 
 
 def _by_batch(items: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -170,7 +172,7 @@ def _end_faults(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def _told_secrets(outside: Outside, secrets: Sequence[str]) -> Iterator[str]:
-    """Where a secret got out; the fault does not repeat it."""
+    """Where a secret got out."""
     places = {
         "messages": outside.messages,
         "items": [text for item in outside.items for text in _texts(item)],
@@ -188,6 +190,13 @@ def _told_secrets(outside: Outside, secrets: Sequence[str]) -> Iterator[str]:
         for number, text in enumerate(texts):
             if any(form in text for secret in secrets for form in _spellings(secret)):
                 yield f"I8 {place}: a secret in number {number}"
+
+
+def _without(secrets: Iterable[str], found: list[str]) -> list[str]:
+    """Leave secrets out of what is told of them."""
+    for form in (form for secret in secrets for form in _spellings(secret)):
+        found = [fault.replace(form, "…") for fault in found]
+    return found
 
 
 def _spellings(secret: str) -> set[str]:

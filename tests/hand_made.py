@@ -8,12 +8,15 @@ import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.checker import Outside, Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Edit: TypeAlias = "Callable[[dict[str, Any]], object]"
+"""What changes the body of an event."""
 
 BUCKET = "results"
 CREATED = 1_800_000_000  # 2027-01-15T08:00:00Z
