@@ -16,6 +16,7 @@ EARLY = json.dumps({"id": WHOLE, "status": "finalizing"}).encode()
 HERE = f"{folder(WHOLE)}/output.jsonl"
 OTHER_ID = event(WHOLE, "other", "", None, 0)["id"]
 LATER = "2027-01-15T09:00:00Z"
+BY_CHANCE = "0b9c9a0e-64ab-4c43-9d0b-2f5e8f0e8a11"
 UNSENT = {"outbox": {"4": "{}"}}
 
 
@@ -55,6 +56,21 @@ def archived_again(run: Run) -> None:
     files = json.loads(run.messages[run.place(WHOLE, 4)])["data"]["files"]
     run.tell(WHOLE, "archived", files=files)
     run.rewrite(WHOLE, 5, top(id=OTHER_ID))
+
+
+def another_end(run: Run) -> None:
+    run.rewrite(WHOLE, 3, top(type="batch.failed"))
+    for sequence in (3, 4):
+        run.rewrite(WHOLE, sequence, data(status="failed"))
+        run.rewrite(WHOLE, sequence, inside(status="failed"))
+    run.rewrite(WHOLE, 4, data(previous_status="failed"))
+
+
+def lost_too_early(run: Run) -> None:
+    run.rewrite(LOST, 4, data(sequence=0))
+    run.rewrite(LOST, 5, data(sequence=4, status="cancelling", previous_status="cancelling"))
+    run.rewrite(LOST, 4, inside(status="cancelling"))
+    run.rewrite(LOST, 0, data(sequence=5))
 
 
 def nothing_told(run: Run) -> None:
@@ -139,6 +155,7 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "nothing told": ("I1", nothing_told),
     "an event more than counted": ("I1", lambda r: item(r).update(seq=3)),
     "an event fewer than counted": ("I1", lambda r: item(r).update(seq=5)),
+    "another end told": ("I1", another_end),
     "archived twice": ("I1", archived_again),
     "archived, then lost": (
         "I1 I5",
@@ -167,10 +184,8 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "a status told twice": ("I3", lambda r: again(r, "completed")),
     "a second end": ("I3", lambda r: again(r, "cancelled")),
     "a status after the end": ("I3", lambda r: again(r, "unknown")),
-    "archived before the end": (
-        "I1 I3 I5",
-        lambda r: r.rewrite(WHOLE, 1, top(type="batch.archived")),
-    ),
+    "archived at once": ("I1 I3 I5", lambda r: r.rewrite(WHOLE, 1, top(type="batch.archived"))),
+    "a loss before the end": ("I3", lost_too_early),
     "type against status": ("I3", lambda r: r.rewrite(LOST, 2, data(status="paused"))),
     "no transition, yet a status": ("I3", lambda r: r.rewrite(WHOLE, 4, data(status="failed"))),
     "another batch's status": ("I3", lambda r: r.rewrite(WHOLE, 2, inside(status="finalizing"))),
@@ -184,7 +199,7 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "an empty type": ("I3", lambda r: r.messages.append(stranger(type=""))),
     "another envelope": ("I3", lambda r: r.messages.append(stranger(specversion="0.3"))),
     "another source": ("I3", lambda r: r.messages.append(stranger(source="urn:batchwatch:t:x"))),
-    "an id by chance": ("I3", lambda r: r.messages.append(stranger(id="5"))),
+    "an id by chance": ("I3", lambda r: r.messages.append(stranger(id=BY_CHANCE))),
     "another subject": ("I3", lambda r: r.messages.append(stranger(subject=WHOLE))),
     "too large": ("I3", lambda r: r.messages.append(stranger(more="x" * 65_536))),
     "a date of no zone": ("I3", lambda r: r.messages.append(stranger(time=LATER[:-1]))),
@@ -233,6 +248,7 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "a closed wait": ("I5 I7", lambda r: item(r)["files"]["output"].update(state="awaited")),
     "closed without a record": ("I5 I7", lambda r: item(r)["files"].pop("record")),
     "closed before the end": ("I1 I7", lambda r: item(r).update(status="in_progress")),
+    "a stranger open elsewhere": ("I7", lambda r: r.items.update(x={"batch_id": "x", "open": "y"})),
     "a stranger's closed work": ("I7", lambda r: r.items.update(x={"batch_id": "x"})),
     # I8: no secret anywhere; I9: every batch ends
     "a secret in a message": ("I8", lambda r: r.rewrite(WHOLE, 1, data(note=CANARY))),

@@ -41,6 +41,13 @@ def test_a_bad_run_is_told_by_the_invariants_it_breaks(what: str) -> None:
     assert not any(CANARY in fault for fault in found)
 
 
+def test_two_ids_at_one_place_are_a_fork_by_the_messages_alone() -> None:
+    run = good_run()
+    BAD["a sequence with two ids"][1](run)
+
+    assert codes(list(history.read(run.messages).faults)) == "I2"
+
+
 def test_a_good_run_has_no_fault() -> None:
     assert judged(good_run()) == []
 
