@@ -132,14 +132,21 @@ class Transfer(NamedTuple):
             end = ended(claimed.files[role], FileState.FAILED, reason="no try came to an end")
         else:
             end = self._fetch(claimed, role, openai, shift)
-        return self._end(self.ledger.get(record.account, record.batch_id), role, end)
+        record = self.ledger.get(record.account, record.batch_id)  # a copy takes its time
+        if end.state is not FileState.ARCHIVED:
+            self._leave_nothing(record, role, shift)
+        return self._end(record, role, end)
+
+    def _leave_nothing(self, record: Record, role: Role, shift: Shift) -> None:
+        """Drop the parts of a file that is given up, unless another is at work on them."""
+        file = record.files[role]
+        if file.lease and file.lease.owner != shift.owner:
+            raise LostLeaseError("the lease has passed to another worker")
+        if file.upload and record.batch:
+            key = archive_key(record.account, record.batch, role)
+            self.archive.abort(key, file.upload.id)
 
     def _end(self, record: Record, role: Role, end: File) -> Report:
-        """Write the end of a file down; of one that did not arrive, nothing is left behind."""
-        upload = record.files[role].upload
-        if upload and record.batch and end.state is not FileState.ARCHIVED:
-            key = archive_key(record.account, record.batch, role)
-            self.archive.abort(key, upload.id)
         witness = Witness(BY, self.clock(), self.rules)
         while change := file_ended(record, role, end, witness):  # refused: decide on what is there
             record = self.ledger.write(record, change)
