@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 import threading
 import time
@@ -142,17 +143,24 @@ class Stack:
         return still_open + [f"messages in {q}" for q in queues if self._waiting(q)]
 
     def _waiting(self, queue: str) -> bool:
-        said = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[*_COUNTS])["Attributes"]
+        said = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[*_COUNTS])[
+            "Attributes"
+        ]
         return any(int(said[name]) for name in _COUNTS)
+
+
+def fresh_seed() -> int:
+    """Draw a seed, and print it for whoever wants to know it of a run that failed."""
+    seed = random.randrange(10**9)  # noqa: S311 - to be repeated, not secret
+    print(f"seed {seed}")  # noqa: T201 - shown where a test fails
+    return seed
 
 
 @contextmanager
 def deployed(key: str = KEY, **parameters: str) -> Iterator[Stack]:
     """Deploy the template with IAM enforced, its waits shortened, and fill in the secret."""
     with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-        )
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         layer = stack.enter_context(ThreadPoolExecutor(1)).submit(build_layer, folder)
         emulator = stack.enter_context(Emulator(folder))
         openai = stack.enter_context(SimulatedOpenAI(key=key))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
-
 from local.scenario import scenario
 from local.simulator.trouble import Chance
 from tests.checker import faults
-from tests.stack import deployed
+from tests.stack import deployed, fresh_seed
 from tests.world import KEY
 
 SHARE = 0.2
@@ -15,8 +13,7 @@ SHARE = 0.2
 
 
 def test_an_api_that_fails_every_fifth_time_changes_nothing_of_what_comes_out() -> None:
-    seed = random.randrange(10**9)
-    print(f"seed {seed}")
+    seed = fresh_seed()
     with deployed() as stack:
         stack.openai.unreliable(share=SHARE, seed=seed)
         ends = {stack.watch(script): script.ends for script in scenario()}
