@@ -146,6 +146,11 @@ def test_a_file_replaced_between_two_requests_is_sent_whole(
     assert (again.status_code, again.content) == (206, other[40_000:])
 
 
+def test_a_file_may_be_replaced_before_anybody_wanted_it(client: Client, url: str) -> None:
+    client.simulated.replace_file(url.split("/")[2], b"other")
+    assert client.get(url).content == b"other"
+
+
 def test_without_etags_a_range_is_sent_only_where_no_condition_is_made(
     client: Client, url: str
 ) -> None:
