@@ -63,7 +63,7 @@ def deaths(stack: Stack) -> dict[str, int]:
 
 def kill(stack: Stack, chance: random.Random, least: int) -> None:
     """Kill workers at random moments of their work until `least` invocations have died so."""
-    deadline = time.monotonic() + 60 + 3 * least
+    deadline = time.monotonic() + 60 + 5 * least
     for function in itertools.cycle(("Poller", "Archiver", "Archiver")):
         dead = deaths(stack)
         enough = min(dead.values()) >= least // 4 and sum(dead.values()) >= least
@@ -78,8 +78,8 @@ def kill(stack: Stack, chance: random.Random, least: int) -> None:
 
 
 def busy(stack: Stack, function: str) -> list[int]:
-    """The workers that are at work; where none is, wait for one some seconds."""
-    deadline = time.monotonic() + 3
+    """The workers that are at work; where none is, wait a second for one."""
+    deadline = time.monotonic() + 1
     while time.monotonic() < deadline:
         if pids := [pid for pid in workers(stack, function) if at_work(pid)]:
             return pids
