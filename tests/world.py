@@ -177,7 +177,7 @@ def build(openai: SimulatedOpenAI, clock: Clock) -> World:
     queues = {name: _queue(name) for name in ("ArchiveQueue", "ArchiveDeadLetters")}
     topic = boto3.client("sns", REGION).create_topic(Name="events")["TopicArn"]
     bucket = "bucket"
-    boto3.client("s3", REGION).create_bucket(Bucket=bucket)
+    _bucket(bucket)
     table = {k: v for k, v in _properties("Ledger").items() if not k.startswith("PointInTime")}
     boto3.client("dynamodb", REGION).create_table(TableName="ledger", **table)
     secret = boto3.client("secretsmanager", REGION).create_secret(
@@ -208,6 +208,13 @@ def build(openai: SimulatedOpenAI, clock: Clock) -> World:
 
 def _properties(name: str) -> dict[str, Any]:
     return dict(_RESOURCES[name]["Properties"])
+
+
+def _bucket(name: str) -> None:
+    s3 = boto3.client("s3", REGION)
+    s3.create_bucket(Bucket=name)
+    versions = _properties("Bucket")["VersioningConfiguration"]
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versions)
 
 
 def _queue(name: str) -> str:
