@@ -11,13 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
+from boto3.dynamodb.types import TypeDeserializer
 from moto import mock_aws
 
 from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
 from batchwatch.transfer import Shift
 from local.simulator import SimulatedOpenAI
-from tests.checker import faults
+from tests.checker import Outside, faults, faults_so_far
 from tests.collect import collect
 from tests.outside import Call, Line, Process, drawn
 from tests.world import KEY, REGION, Clock, as_lambda_sees, build
@@ -33,6 +34,7 @@ LEASE = 60
 VISIBILITY = 2 * LEASE
 STEPS = (*(20,) * 4, *(VISIBILITY + 10,) * 4, *(1000,) * 30)
 """Seconds between polls: while batches run, until messages return, until orders are repeated."""
+_plain = TypeDeserializer().deserialize
 _QUEUE = "BATCHWATCH_ARCHIVE_QUEUE"
 
 Meet: TypeAlias = "Callable[[Life, Call], Any]"
@@ -114,13 +116,7 @@ class Life:
     def look(self) -> None:
         """Take the messages that came, and see that nothing with work left is out of the index."""
         self.messages += self.world.messages()
-        for item in self._items():
-            files = item["files"]["M"].values() if "files" in item else ()
-            ended = files and all(
-                file["M"]["state"]["S"] in {"archived", "gone", "failed"} for file in files
-            )
-            if "open" not in item and (not ended or item["outbox"]["M"]):
-                self._left.append(f"I7 {item['batch_id']['S']}: left the index with work to do")
+        self._left += faults_so_far(Outside({}, (), self._items(), {}))
 
     @contextmanager
     def another(self) -> Iterator[None]:
@@ -168,9 +164,10 @@ class Life:
         self.crossings.append(call.name)
         return self._meet(self, call)
 
-    def _items(self) -> list[Any]:
-        dynamodb = boto3.client("dynamodb", REGION)
-        return list(dynamodb.scan(TableName="ledger", ConsistentRead=True)["Items"])
+    def _items(self) -> list[dict[str, Any]]:
+        """The whole table, as plain values."""
+        answer = boto3.client("dynamodb", REGION).scan(TableName="ledger", ConsistentRead=True)
+        return [{name: _plain(v) for name, v in item.items()} for item in answer["Items"]]
 
 
 @contextmanager

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOVES = 20
 """Seconds in which OpenAI moves on by a status."""
+BEHIND = 35
+"""Seconds by which an answer can be old: it shows a status that was announced as over."""
 
 
 def _script(ends: str, **how: Any) -> Script:
@@ -99,11 +101,11 @@ def _after(others: Callable[[Life], None], seconds: float = 0) -> Kind:
 
 def _behind(life: Life, call: Call) -> Any:
     """Answer with what was true a while ago, as one of several servers may."""
-    life.world.clock.now -= MOVES
+    life.world.clock.now -= BEHIND
     try:
         return life.let(call)
     finally:
-        life.world.clock.now += MOVES
+        life.world.clock.now += BEHIND
 
 
 def _ends(after: int, *, quietly: bool = False, ranges: bool = True) -> Kind:
@@ -169,9 +171,8 @@ class Schedule(NamedTuple):
     @classmethod
     def read(cls, text: str) -> Schedule:
         """Read what `str` gave."""
-        batches, _, rest = text.partition("/")
-        kind, n, call = rest.rsplit("-", 2)
-        return cls(batches, kind.removesuffix("+lag"), kind.endswith("+lag"), int(n), call)
+        case, n, call = text.rsplit("-", 2)
+        return cls(*Case.read(case), int(n), call)
 
     def run(self) -> Outcome:
         """Let it happen."""
@@ -206,6 +207,12 @@ class Case(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.batches}/{self.kind}{'+lag' if self.lag else ''}"
+
+    @classmethod
+    def read(cls, text: str) -> Case:
+        """Read what `str` gave."""
+        batches, _, kind = text.partition("/")
+        return cls(batches, kind.removesuffix("+lag"), kind.endswith("+lag"))
 
     def schedules(self) -> list[Schedule]:
         """Every point at which it can happen."""
