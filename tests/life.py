@@ -70,9 +70,13 @@ class Life:
         )
 
     def run(self, scripts: Sequence[Script]) -> None:
-        """Go on until nothing is open any more, and a little longer."""
+        """Let batches live, from their beginning until all is done."""
         for script in scripts:
             self.begin(script)
+        self.recover()
+
+    def recover(self) -> None:
+        """Go on until nothing is open any more, and a little longer."""
         for step in STEPS:
             self.tick(step)
             if not any("open" in item for item in self._items()):
@@ -171,13 +175,15 @@ class Life:
 
 
 @contextmanager
-def life(meet: Meet) -> Iterator[Life]:
-    """Begin a run, in a world of its own."""
+def life(meet: Meet, *, tries: int = 3) -> Iterator[Life]:
+    """Begin a run, in a world of its own. `tries`: how often a file may come out wrong."""
     clock, line = Clock(), Line()
     with TemporaryDirectory() as directory, mock_aws():
         openai = SimulatedOpenAI(key=KEY, clock=clock, directory=Path(directory))
         with drawn(line, openai, clock):
             world = build(openai, clock)
+            world.environment["BATCHWATCH_TRIES"] = str(tries)
+            world.restart()
             try:
                 yield Life(world, line, meet)
             finally:

@@ -111,7 +111,7 @@ MUTANTS = {
     "believes an answer from before": Mutant((_BELIEVES_OLD,), "ended/is-behind", "openai.batch"),
     "overwrites an end": Mutant(
         (_READ_LATE, _BELIEVES_OLD, Swap("watch.watch", "if known.terminal:", "if False:")),
-        "ended/is-behind+lag",
+        "stopped/is-behind+lag",
         "openai.batch",
     ),
     "completes a short upload": Mutant((_NO_SIZE,), "ended/short-2048", "openai.content"),

@@ -10,7 +10,7 @@ import pytest
 
 from tests.mishaps import BATCHES, CASES, Case, calm
 
-EVERY = 30
+EVERY = 45
 """By default one point in so many is tried, others for each kind."""
 
 
