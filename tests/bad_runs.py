@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 CANARY = 'sk-canary "é"'
 EARLY = json.dumps({"id": WHOLE, "status": "finalizing"}).encode()
-HERE = f"{folder(WHOLE)}/output.jsonl"
+HERE, ERRORS = f"{folder(WHOLE)}/output.jsonl", f"{folder(WHOLE)}/error.jsonl"
 OTHER_ID = event(WHOLE, "other", "", None, 0)["id"]
 LATER = "2027-01-15T09:00:00Z"
+BY_CHANCE = "0b9c9a0e-64ab-4c43-9d0b-2f5e8f0e8a11"
 UNSENT = {"outbox": {"4": "{}"}}
 
 
@@ -57,6 +58,38 @@ def archived_again(run: Run) -> None:
     run.rewrite(WHOLE, 5, top(id=OTHER_ID))
 
 
+def step_told_twice(run: Run) -> None:
+    run.rewrite(WHOLE, 2, top(type="batch.validating", time="2027-01-15T08:00:00Z"))
+    run.rewrite(WHOLE, 2, data(status="validating"))
+    run.rewrite(WHOLE, 2, inside(status="validating"))
+    run.rewrite(WHOLE, 3, data(previous_status="validating"))
+
+
+def type_against_status(run: Run) -> None:
+    run.rewrite(LOST, 2, data(status="paused"))
+    run.rewrite(LOST, 3, data(previous_status="paused"))
+
+
+def new_status_at_last(run: Run) -> None:
+    run.rewrite(WHOLE, 4, data(status="failed"))
+    run.rewrite(WHOLE, 4, inside(status="failed"))
+
+
+def another_end(run: Run) -> None:
+    run.rewrite(WHOLE, 3, top(type="batch.failed"))
+    for sequence in (3, 4):
+        run.rewrite(WHOLE, sequence, data(status="failed"))
+        run.rewrite(WHOLE, sequence, inside(status="failed"))
+    run.rewrite(WHOLE, 4, data(previous_status="failed"))
+
+
+def lost_too_early(run: Run) -> None:
+    run.rewrite(LOST, 4, data(sequence=0))
+    run.rewrite(LOST, 5, data(sequence=4, status="cancelling", previous_status="cancelling"))
+    run.rewrite(LOST, 4, inside(status="cancelling"))
+    run.rewrite(LOST, 0, data(sequence=5))
+
+
 def nothing_told(run: Run) -> None:
     for sequence in (1, 2, 3, 4):
         run.lose(WHOLE, sequence)
@@ -91,7 +124,7 @@ def renumbered(run: Run) -> None:
 
 def forgotten(run: Run) -> None:
     """Let a file that OpenAI has be left out everywhere."""
-    del run.items[WHOLE]["files"]["error"], run.objects[f"{folder(WHOLE)}/error.jsonl"]
+    del run.items[WHOLE]["files"]["error"], run.objects[ERRORS]
     run.rewrite(WHOLE, 4, lambda body: body["data"]["files"].pop("error"))
 
 
@@ -101,6 +134,16 @@ def lost_after_all(run: Run) -> None:
 
 def never_there(run: Run) -> None:
     run.truth[WHOLE] = Truth(run.truth[WHOLE].batch, {"output": OUTPUT})
+
+
+def only_word(run: Run) -> None:
+    never_there(run)
+    del run.objects[ERRORS]
+
+
+def without_reason(run: Run) -> None:
+    both(run, LOST, "output", reason=None)
+    run.rewrite(LOST, 5, shown("output", reason=None))
 
 
 def not_over(run: Run) -> None:
@@ -139,6 +182,7 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "nothing told": ("I1", nothing_told),
     "an event more than counted": ("I1", lambda r: item(r).update(seq=3)),
     "an event fewer than counted": ("I1", lambda r: item(r).update(seq=5)),
+    "another end told": ("I1", another_end),
     "archived twice": ("I1", archived_again),
     "archived, then lost": (
         "I1 I5",
@@ -165,14 +209,14 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "a first event that follows": ("I3", lambda r: r.rewrite(WHOLE, 1, data(previous_status="x"))),
     "backwards": ("I3", backwards),
     "a status told twice": ("I3", lambda r: again(r, "completed")),
+    "a step told twice": ("I3", step_told_twice),
+    "a loss of who knows what": ("I5", lambda r: again(r, "file_gone")),
     "a second end": ("I3", lambda r: again(r, "cancelled")),
     "a status after the end": ("I3", lambda r: again(r, "unknown")),
-    "archived before the end": (
-        "I1 I3 I5",
-        lambda r: r.rewrite(WHOLE, 1, top(type="batch.archived")),
-    ),
-    "type against status": ("I3", lambda r: r.rewrite(LOST, 2, data(status="paused"))),
-    "no transition, yet a status": ("I3", lambda r: r.rewrite(WHOLE, 4, data(status="failed"))),
+    "archived at once": ("I1 I3 I5", lambda r: r.rewrite(WHOLE, 1, top(type="batch.archived"))),
+    "a loss before the end": ("I3", lost_too_early),
+    "type against status": ("I3", type_against_status),
+    "no transition, yet a status": ("I3", new_status_at_last),
     "another batch's status": ("I3", lambda r: r.rewrite(WHOLE, 2, inside(status="finalizing"))),
     "a type unheard of": ("I3", lambda r: r.rewrite(LOST, 2, top(type="batch.paused"))),
     "our time for OpenAI's": (
@@ -184,7 +228,7 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "an empty type": ("I3", lambda r: r.messages.append(stranger(type=""))),
     "another envelope": ("I3", lambda r: r.messages.append(stranger(specversion="0.3"))),
     "another source": ("I3", lambda r: r.messages.append(stranger(source="urn:batchwatch:t:x"))),
-    "an id by chance": ("I3", lambda r: r.messages.append(stranger(id="5"))),
+    "an id by chance": ("I3", lambda r: r.messages.append(stranger(id=BY_CHANCE))),
     "another subject": ("I3", lambda r: r.messages.append(stranger(subject=WHOLE))),
     "too large": ("I3", lambda r: r.messages.append(stranger(more="x" * 65_536))),
     "a date of no zone": ("I3", lambda r: r.messages.append(stranger(time=LATER[:-1]))),
@@ -220,7 +264,8 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
         lambda r: put(r, f"{folder(LOST)}/output.jsonl", OUTPUT),
     ),
     "a file that OpenAI has not": ("I5", never_there),
-    "a loss without a reason": ("I5", lambda r: both(r, LOST, "output", reason=None)),
+    "word of what OpenAI has not": ("I5", only_word),
+    "a loss without a reason": ("I5", without_reason),
     "a loss told otherwise": ("I5", lambda r: r.rewrite(LOST, 5, shown("output", reason="x"))),
     "a loss of another type": ("I5", lambda r: r.rewrite(LOST, 5, top(type="batch.file_gone"))),
     "a loss of nothing": ("I5", lambda r: r.rewrite(LOST, 5, data(files=None))),
@@ -233,6 +278,7 @@ BAD: dict[str, tuple[str, Callable[[Run], object]]] = {
     "a closed wait": ("I5 I7", lambda r: item(r)["files"]["output"].update(state="awaited")),
     "closed without a record": ("I5 I7", lambda r: item(r)["files"].pop("record")),
     "closed before the end": ("I1 I7", lambda r: item(r).update(status="in_progress")),
+    "a stranger open elsewhere": ("I7", lambda r: r.items.update(x={"batch_id": "x", "open": "y"})),
     "a stranger's closed work": ("I7", lambda r: r.items.update(x={"batch_id": "x"})),
     # I8: no secret anywhere; I9: every batch ends
     "a secret in a message": ("I8", lambda r: r.rewrite(WHOLE, 1, data(note=CANARY))),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.simulator import Script
+from local.simulator.lifecycle import file_id
 from tests import checked_files, checker, history
 from tests.bad_runs import BAD, CANARY, OTHER_ID, kept, other_text
 from tests.checker import faults, faults_so_far
@@ -39,6 +40,13 @@ def test_a_bad_run_is_told_by_the_invariants_it_breaks(what: str) -> None:
     found = judged(run)
     assert codes(found) == expected, found
     assert not any(CANARY in fault for fault in found)
+
+
+def test_two_ids_at_one_place_are_a_fork_by_the_messages_alone() -> None:
+    run = good_run()
+    BAD["a sequence with two ids"][1](run)
+
+    assert codes(list(history.read(run.messages).faults)) == "I2"
 
 
 def test_a_good_run_has_no_fault() -> None:
@@ -92,7 +100,7 @@ def test_an_accounts_own_item_is_no_batch() -> None:
     assert judged(run) == []
 
 
-def test_a_calm_run_and_a_lost_file_are_judged_by_what_they_leave(world: World) -> None:
+def test_a_calm_run_has_no_fault(world: World) -> None:
     ids = [
         world.batch(Script(name=end, endpoint="/v1/embeddings", requests=5, ends=end, failed=one))
         for end, one in (("completed", 1), ("expired", 1), ("cancelled", 0), ("failed", 0))
@@ -113,6 +121,26 @@ def test_a_calm_run_and_a_lost_file_are_judged_by_what_they_leave(world: World) 
         [],
     ]
     assert codes(faults(collect(world, messages, ids, {ids[0]: ["output"]}))) == "I5"
+
+
+@pytest.mark.parametrize("fault", [{"cut_after": 10}, {"status": 404}])
+def test_a_file_that_cannot_be_had_is_no_fault_where_that_is_known(
+    world: World, fault: dict[str, int]
+) -> None:
+    batch_id = world.batch(
+        Script(name="cut", endpoint="/v1/embeddings", requests=5, ends="completed", failed=1)
+    )
+    world.openai.fault(f"{file_id(batch_id, 'output')}/content", times=-1, **fault)
+    messages: list[str] = []
+    for _ in range(10):
+        world.poll(after=600)
+        world.archive()
+        messages += world.messages()
+
+    lost = collect(world, messages, [batch_id], {batch_id: ["output"]})
+
+    assert faults(lost) == []
+    assert codes(faults(collect(world, messages, [batch_id]))) == "I5"
 
 
 def test_what_a_run_leaves_behind_is_all_seen(world: World) -> None:
