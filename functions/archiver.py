@@ -16,9 +16,8 @@ from batchwatch.transfer import Shift
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Archive the batch of each message; those not done come again."""
-    shift = Shift(
-        context.aws_request_id, time.time() + context.get_remaining_time_in_millis() / 1e3
-    )
+    seconds = context.get_remaining_time_in_millis() / 1e3
+    shift = Shift.of(context.aws_request_id, time.time(), seconds)
     report, unfinished = Report(), []
     for message in event["Records"]:
         done = runtime().archiver.work(message, shift)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchwatch.archive import PART_BYTES
 from batchwatch.batch import Role
-from batchwatch.errors import ShortDownloadError
-from batchwatch.openai import Download
 from batchwatch.record import FileState
 from local.simulator import Script
 from local.verdict import chain_faults
@@ -43,6 +42,12 @@ def state(world: World, batch_id: str, role: Role = Role.OUTPUT) -> FileState:
     return world.record(batch_id).files[role].state
 
 
+def ranges(world: World) -> list[str | None]:
+    """What each download asked for, in order; None: the whole."""
+    asked = [r for r in world.openai.requests if r.path.endswith("/content")]
+    return [request.headers.get("range") for request in asked]
+
+
 def unfinished_uploads(world: World) -> int:
     return len(world.runtime.s3.list_multipart_uploads(Bucket="bucket").get("Uploads", []))
 
@@ -59,37 +64,67 @@ def test_a_file_of_many_parts_arrives_byte_for_byte(world: World) -> None:
     assert file.crc32 == f"{zlib.crc32(content):08x}"
 
 
-@pytest.mark.parametrize(
-    ("size", "cut_after"),
-    [(0, 0), (0, 1), (0, 3_000), (40 * MB, 0), (40 * MB, 9 * MB), (40 * MB, 39 * MB)],
-)
+@pytest.mark.parametrize("cut_after", [0, 1, 3_000])
 def test_a_short_download_never_becomes_an_object_and_is_tried_again(
-    world: World, size: int, cut_after: int
+    world: World, cut_after: int
 ) -> None:
-    batch_id = ended(world, output_bytes=size)
+    batch_id = ended(world)
     world.openai.fault("GET /v1/files/.*/content", cut_after=cut_after)
 
     (report,) = world.archive()
 
     assert report.again is not None
     assert archived(world, batch_id) is None
-    assert unfinished_uploads(world) == 0
     world.archive()
     assert archived(world, batch_id) == source(world, batch_id)
 
 
-@pytest.mark.parametrize("size", [10, 20 * MB])
-@pytest.mark.parametrize("wrong", [-1, 1])
-def test_a_stream_of_the_wrong_length_never_becomes_an_object(
-    world: World, size: int, wrong: int
-) -> None:
-    download = Download(size, iter([b"x" * (size + wrong)]))
+@pytest.mark.parametrize("cut_after", [2 * MB, 9 * MB, 39 * MB])
+def test_a_download_that_is_cut_goes_on_where_it_was_cut(world: World, cut_after: int) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    world.openai.fault("/content", cut_after=cut_after, times=-1)
 
-    with pytest.raises(ShortDownloadError):
-        world.runtime.archive.copy(download, "batches/short")
+    (report,) = world.archive()
 
-    assert world.objects() == {}
+    assert report.problems == []
+    assert archived(world, batch_id) == source(world, batch_id)
+    first, second, *_ = ranges(world)
+    assert (first, second) == (None, f"bytes={cut_after}-")
     assert unfinished_uploads(world) == 0
+
+
+def test_a_copy_whose_time_is_up_goes_on_in_the_next_invocation(world: World) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    world.openai.fault("/content", cut_after=17 * MB)
+    world.openai.fault("/content", cut_after=0)
+
+    (report,) = world.archive()
+
+    assert (report.again, report.further) == (2, True)
+    upload = world.record(batch_id).files[Role.OUTPUT].upload
+    assert upload
+    assert (upload.parts, upload.done.size) == (2, 2 * PART_BYTES)
+    assert world.record(batch_id).files[Role.OUTPUT].tries == 0
+    world.restart()
+    world.archive()
+    assert archived(world, batch_id) == source(world, batch_id)
+    assert ranges(world)[-1] == f"bytes={2 * PART_BYTES}-"
+    assert unfinished_uploads(world) == 0
+
+
+def test_an_origin_without_ranges_is_asked_for_the_whole_only_so_often(world: World) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    world.openai.ranges = False
+    world.openai.fault("/content", cut_after=17 * MB, times=-1)
+
+    for _ in range(10):
+        world.archive()
+
+    assert state(world, batch_id) is FileState.FAILED
+    assert archived(world, batch_id) is None
+    assert unfinished_uploads(world) == 0
+    assert [r is None for r in ranges(world)] == [True, False] * 3
+    assert not world.record(batch_id).open
 
 
 def test_a_size_that_contradicts_the_metadata_is_refused(world: World) -> None:

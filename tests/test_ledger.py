@@ -117,7 +117,7 @@ def test_a_lease_is_held_by_one_until_it_ends_or_is_given_back(world: World) -> 
     record = with_files(world, record=FileState.PENDING)
 
     def claim(owner: str, now: float) -> bool:
-        return ledger.claim(record, Role.RECORD, owner=owner, now=now, until=now + 10)
+        return bool(ledger.claim(record, Role.RECORD, owner=owner, now=now, until=now + 10))
 
     assert claim("a", 100)
     assert claim("a", 100)  # repeated, after its answer was lost

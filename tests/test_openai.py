@@ -1,6 +1,5 @@
 """The client: what it asks, how often it asks again, and what it makes of strange answers."""
 
-import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -20,7 +19,6 @@ from batchwatch.errors import (
     NotFoundError,
     OpenAIError,
     SecretError,
-    ShortDownloadError,
     UnsafeIdError,
 )
 from batchwatch.openai import MOST_PAGES, Account, OpenAI
@@ -114,16 +112,6 @@ def test_every_batch_is_listed_once_newest_first(
     assert [each.id for each in openai.page(ids[9], limit=5).batches] == ids[10:15]
 
 
-def test_a_file_is_streamed_whole_and_as_it_is(simulated: SimulatedOpenAI, openai: OpenAI) -> None:
-    (batch_id,) = add(simulated, 1)
-    file_id = simulated.batch(batch_id)["output_file_id"]
-    content = simulated.file(file_id).read_bytes()
-    with openai.content(file_id) as download:
-        assert (download.size, b"".join(download.chunks)) == (len(content), content)
-    assert openai.file(file_id).size == len(content)
-    assert simulated.requests[1].headers["accept-encoding"] == "identity"
-
-
 def test_an_account_tells_its_key_organization_and_project() -> None:
     line = wire(Answer(200, batch()))
     line.openai(organization="org-1", project="proj_1", base_url="https://gate.way/v9/").retrieve(
@@ -148,7 +136,7 @@ def test_an_unsafe_id_is_refused_before_anything_is_asked(unsafe: str) -> None:
             continue  # the first page
         with pytest.raises(UnsafeIdError):
             ask(unsafe)
-    with pytest.raises(UnsafeIdError), openai.content(unsafe):
+    with pytest.raises(UnsafeIdError), openai.stream_file(unsafe, {}):
         pass
     assert line.requests == []
 
@@ -345,9 +333,28 @@ def test_a_refusal_tells_its_kind_whatever_its_body(
     assert "<html>" not in str(refusal.value)
 
 
-def test_a_refusal_says_what_openai_said() -> None:
-    with pytest.raises(NotFoundError, match=f"GET batches/{BATCH}: 404 Try later."):
-        wire(failing(404)).openai().retrieve(BATCH)
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"code": "rate_limit_exceeded", "message": "Tell me of Rome"}, "429 rate_limit_exceeded"),
+        ({"code": None, "type": "server_error"}, "429 server_error"),
+        ({"code": "Tell me of Rome", "type": "x"}, "429 Too Many Requests"),
+        ({"code": 7}, "429 7"),
+        ({"message": "Tell me of Rome"}, "429 Too Many Requests"),
+    ],
+)
+def test_a_refusal_is_told_by_its_code_as_words_may_quote_a_prompt(
+    error: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(OpenAIError) as refusal:
+        wire(Answer(429, {"error": error})).openai().retrieve(BATCH)
+    assert str(refusal.value) == f"GET batches/{BATCH}: {told}"
+
+
+def test_a_refused_key_is_told_in_openais_words() -> None:
+    words = "You have insufficient permissions for this operation."
+    with pytest.raises(AccessError, match=f"403 {words}"):
+        wire(Answer(403, {"error": {"message": words}})).openai().retrieve(BATCH)
 
 
 @pytest.mark.parametrize(
@@ -407,73 +414,3 @@ def test_what_a_server_leaves_of_a_key_is_in_no_error() -> None:
 def test_a_wrong_key_is_refused(simulated: SimulatedOpenAI) -> None:
     with closing(connect(simulated, key="sk-another")) as openai, pytest.raises(AccessError):
         openai.retrieve(BATCH)
-
-
-# Downloads that fail
-
-
-def metadata(size: int | None) -> Answer:
-    return Answer(200, {"id": OUTPUT, "bytes": size})
-
-
-@pytest.mark.parametrize(
-    ("declared", "headers", "size"),
-    [
-        (7, {}, 7),
-        (None, {}, 7),
-        (7, {"content-encoding": "gzip"}, 7),
-        (None, {"content-encoding": "gzip"}, None),
-    ],
-)
-def test_the_size_of_a_download_is_what_anybody_says_of_it(
-    declared: int | None, headers: dict[str, str], size: int | None
-) -> None:
-    body = gzip.compress(b"0123456") if headers else b"0123456"
-    line = wire(metadata(declared), Answer(200, body, headers))
-    with line.openai().content(OUTPUT) as download:
-        assert (download.size, b"".join(download.chunks)) == (size, b"0123456")
-
-
-def test_a_download_whose_sizes_disagree_is_not_begun() -> None:
-    line = wire(metadata(8), Answer(200, b"0123456"))
-    with pytest.raises(ShortDownloadError), line.openai().content(OUTPUT):
-        pytest.fail("there is nothing to read")
-
-
-def test_a_download_that_is_cut_says_so(simulated: SimulatedOpenAI, openai: OpenAI) -> None:
-    (batch_id,) = add(simulated, 1)
-    file_id = simulated.batch(batch_id)["output_file_id"]
-    simulated.fault("/content$", cut_after=100)
-    with openai.content(file_id) as download, pytest.raises(ShortDownloadError):
-        b"".join(download.chunks)
-
-
-def test_a_file_that_is_gone_is_not_found(simulated: SimulatedOpenAI, openai: OpenAI) -> None:
-    (batch_id,) = add(simulated, 1)
-    file_id = simulated.batch(batch_id)["output_file_id"]
-    simulated.fault("/content$", status=404)
-    with pytest.raises(NotFoundError), openai.content(file_id):
-        pass
-    simulated.fault("/content$", status=404, cut_after=5)
-    with pytest.raises(NotFoundError), openai.content(file_id):
-        pass
-    simulated.delete_file(file_id)
-    with pytest.raises(NotFoundError), openai.content(file_id):
-        pass
-
-
-def test_a_download_whose_size_nobody_tells_is_not_begun() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
-        if not request.url.path.endswith("/content"):
-            return httpx.Response(200, json={"id": "file-1"})
-        content = httpx.Response(200, content=iter([b'{"cut":']))
-        del content.headers["transfer-encoding"]
-        return content
-
-    account = Account("default", "sk-1")
-    with (
-        closing(OpenAI(account, transport=httpx.MockTransport(answer))) as client,
-        pytest.raises(ShortDownloadError),
-        client.content("file-1"),
-    ):
-        pass

@@ -67,7 +67,7 @@ def without(role: str, number: int, action: str) -> dict[str, Any]:
 
 
 class Rehearsal:
-    """A short run that needs every action: retries, leftovers, a bad message, a forgotten batch."""
+    """A short run that needs every action: cuts, leftovers, a bad message, a forgotten batch."""
 
     def __init__(self, emulator: Emulator, service: Service, openai: SimulatedOpenAI) -> None:
         self._s3 = emulator.client("s3")
@@ -81,22 +81,28 @@ class Rehearsal:
         self._service.put_key(KEY, self._openai.base_url)
         ended = time.time() - 5000
         cut = self._batch("cut", ended, output_bytes=40_000_000)
-        self._openai.fault(
-            f"/files/{self._openai.batch(cut)['output_file_id']}/content", cut_after=35_000_000
-        )
+        self._spoil(cut, {"cut_after": 35_000_000}, {"cut_after": 0})  # goes on in another try
+        other = self._batch("other", ended, output_bytes=20_000_000)
+        self._spoil(other, {"cut_after": 15_000_000}, {"whole": True})  # cannot be gone on with
         leftover = self._batch("leftover", ended)
         self._leave_record(leftover)
-        for batch_id in (cut, leftover):
+        for batch_id in (cut, other, leftover):
             self._service.track(batch_id)
         forgotten = self._batch("forgotten", ended)
         self._forget(forgotten)
         queue = self._service.outputs["ArchiveQueueUrl"]
         self._sqs.send_message(QueueUrl=queue, MessageBody="no order")
-        return self._wait({cut, leftover, forgotten})
+        return self._wait({cut, other, leftover, forgotten})
 
     def _batch(self, name: str, created_at: float, **how: Any) -> str:
         script = Script(name=name, endpoint=ENDPOINT, requests=9, ends="completed", **how)
         return self._openai.add(script, created_at=created_at)
+
+    def _spoil(self, batch_id: str, *downloads: dict[str, Any]) -> None:
+        """Let the downloads of an output file go wrong, one after the other."""
+        file_id = self._openai.batch(batch_id)["output_file_id"]
+        for how in downloads:
+            self._openai.fault(f"/files/{file_id}/content", **how)
 
     def _leave_record(self, batch_id: str) -> None:
         """As a try that died after its last write to the bucket."""

@@ -287,53 +287,6 @@ def test_a_large_file_is_never_whole_in_memory(client: Client) -> None:
     assert peak < 10_000_000
 
 
-# Faults
-
-
-def test_a_fault_hits_as_often_as_it_says(client: Client) -> None:
-    fault = client.simulated.fault(
-        r"GET /v1/batches", times=2, status=429, body=b"slow down", headers={"Retry-After": "3"}
-    )
-    answers = [client.get("/batches") for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [429, 429, 200]
-    assert (answers[0].content, answers[0].headers["retry-after"]) == (b"slow down", "3")
-    assert fault.times == 0
-
-
-def test_a_fault_may_last_for_ever_and_do_nothing(client: Client) -> None:
-    name = client.simulated.add(COMPLETED)
-    client.simulated.fault(r"cancel$", times=-1, status=500)
-    for _ in range(3):
-        assert error(client.post(f"/batches/{name}/cancel"))[0] == 500
-    assert client.simulated.batch(name)["status"] == "validating"
-
-
-def test_a_fault_edits_the_true_answer(client: Client) -> None:
-    name = client.simulated.add(COMPLETED)
-    edits = {"status": "résting", "output_file_id": ""}
-    client.simulated.fault(name, edit=lambda batch: batch.update(edits))
-    assert client.get(f"/batches/{name}").json() == client.simulated.batch(name) | edits
-
-
-@pytest.mark.parametrize("length", [0, 1, 20_000])
-def test_a_fault_cuts_a_download_short(client: Client, output: str, length: int) -> None:
-    whole = client.simulated.file(output).read_bytes()
-    received: list[bytes] = []
-    client.simulated.fault(r"/content", cut_after=length)
-    with client.stream("GET", f"/files/{output}/content") as answer:
-        assert int(answer.headers["content-length"]) == len(whole)
-        with pytest.raises(httpx.RemoteProtocolError):
-            received.extend(answer.iter_raw())
-    assert b"".join(received) == whole[:length]
-    assert client.get(f"/files/{output}/content").content == whole
-
-
-def test_a_fault_delays_an_answer(client: Client) -> None:
-    client.simulated.fault(r"/batches", delay=3600)
-    with pytest.raises(httpx.ReadTimeout):
-        client.get("/batches", timeout=0.05)
-
-
 # The server
 
 

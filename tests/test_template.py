@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TEMPLATE = read_template()
 RESOURCES = TEMPLATE["Resources"]
 FUNCTIONS = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"}
+ALARMS = {n: r["Properties"] for n, r in RESOURCES.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
 SHARED = TEMPLATE["Globals"]["Function"]
 REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -108,6 +109,39 @@ def test_what_holds_data_outlives_the_stack() -> None:
         assert RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
 
 
+def test_every_dead_letter_queue_has_an_alarm() -> None:
+    dead = {
+        policy["deadLetterTargetArn"].value.removesuffix(".Arn")
+        for resource in RESOURCES.values()
+        if (policy := resource["Properties"].get("RedrivePolicy"))
+    }
+    watched = {
+        dimension["Value"].value.removesuffix(".QueueName")
+        for alarm in ALARMS.values()
+        for dimension in alarm["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
+
+    assert dead == watched
+
+
+def test_an_alarm_is_on_a_metric_that_is_told_and_reaches_who_looks_after_it() -> None:
+    source = (ROOT / "layers/core/batchwatch/telemetry.py").read_text() + "".join(
+        path.read_text() for path in (ROOT / "functions").glob("*.py")
+    )
+    for name, alarm in ALARMS.items():
+        assert [action.value for action in alarm["AlarmActions"]] == ["Alarms"], name
+        if alarm["Namespace"] == "batchwatch":
+            assert f'"{alarm["MetricName"]}"' in source
+            assert [d["Value"].value for d in alarm["Dimensions"]] == ["AWS::StackName"]
+
+
+def test_no_news_is_bad_news_of_polls_only() -> None:
+    silent = {n for n, alarm in ALARMS.items() if alarm["TreatMissingData"] == "breaching"}
+
+    assert silent == {"NoPolls"}
+
+
 def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
     (statement,) = RESOURCES["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
@@ -118,7 +152,7 @@ def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
 def test_no_resource_has_a_fixed_name_so_that_two_stacks_can_live_side_by_side() -> None:
     for resource in RESOURCES.values():
         for key, value in resource["Properties"].items():
-            if key.endswith("Name") and key != "DisplayName":
+            if key.endswith("Name") and key not in {"DisplayName", "MetricName"}:
                 assert "${AWS::StackName}" in value.value
 
 

@@ -2,13 +2,30 @@
 
 import re
 from collections.abc import Iterator
-from hashlib import sha256
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from local.simulator.wire import Answer, RefusedError
 
 _CHUNK = 1 << 20  # bytes read and sent at once
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a file, read while it is sent."""
+
+    path: Path
+    first: int
+    length: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = self.length
+        with self.path.open("rb", buffering=0) as content:
+            content.seek(self.first)
+            while left > 0 and (chunk := content.read(min(_CHUNK, left))):
+                left -= len(chunk)
+                yield chunk
 
 
 def whole(path: Path, filename: str) -> Answer:
@@ -19,15 +36,16 @@ def whole(path: Path, filename: str) -> Answer:
         "content-disposition": f'attachment; filename="{quote(filename)}"',
         "content-length": str(size),
     }
-    return Answer(200, headers, _read(path, 0, size))
+    return Answer(200, headers, Span(path, 0, size))
 
 
-def whole_or_range(path: Path, filename: str, wanted: dict[str, str]) -> Answer:
+def whole_or_range(path: Path, filename: str, etag: str | None, wanted: dict[str, str]) -> Answer:
     """Answer with the range in the headers of the request, if it applies."""
     answer = whole(path, filename)
     size = path.stat().st_size
-    etag = f'"{sha256(f"{path.name}/{size}".encode()).hexdigest()[:32]}"'
-    answer.headers |= {"accept-ranges": "bytes", "etag": etag}
+    answer.headers["accept-ranges"] = "bytes"
+    if etag is not None:
+        answer.headers["etag"] = etag
     span = re.fullmatch(r"bytes=([0-9]{1,18})-([0-9]{0,18})", wanted.get("range", ""))
     if span is None or wanted.get("if-range", etag) != etag:
         return answer
@@ -43,12 +61,4 @@ def whole_or_range(path: Path, filename: str, wanted: dict[str, str]) -> Answer:
         "content-range": f"bytes {first}-{last}/{size}",
         "content-length": str(length),
     }
-    return Answer(206, answer.headers, _read(path, first, length))
-
-
-def _read(path: Path, first: int, length: int) -> Iterator[bytes]:
-    with path.open("rb") as content:
-        content.seek(first)
-        while length > 0 and (chunk := content.read(min(_CHUNK, length))):
-            length -= len(chunk)
-            yield chunk
+    return Answer(206, answer.headers, Span(path, first, length))

@@ -1,9 +1,8 @@
 """A simulated OpenAI on loopback: files and batches with the wire format of the real API."""
 
-import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,16 +11,18 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from local.simulator import download, parameters
-from local.simulator.lifecycle import Script
+from local.simulator.faults import Fault
+from local.simulator.lifecycle import Script, digest
 from local.simulator.store import File, Store
-from local.simulator.wire import Answer, Fault, RefusedError, Request, json_answer, serving
+from local.simulator.trouble import Trouble
+from local.simulator.wire import Answer, RefusedError, Request, json_answer, serving
 
 __all__ = ["Fault", "SimulatedOpenAI"]
 
 _RETENTION = 30 * 86_400  # seconds
 
 
-class SimulatedOpenAI(Store):
+class SimulatedOpenAI(Store, Trouble):
     """OpenAI's batches and files, served for as long as the context lasts."""
 
     def __init__(
@@ -35,50 +36,44 @@ class SimulatedOpenAI(Store):
         if directory is None:
             directory = Path(self._open.enter_context(TemporaryDirectory()))
         directory.mkdir(parents=True, exist_ok=True)
-        super().__init__(directory, clock)
+        Store.__init__(self, directory, clock)
+        Trouble.__init__(self)
         self.base_url = ""  # known once entered
         self.requests: list[Request] = []
-        self.faults: list[Fault] = []
         self.errors: list[BaseException] = []  # the simulator's own mistakes
         self.ranges = True  # False: every download starts at the first byte
+        self.etags = True  # False: downloads carry no ETag
+        self.served = 0  # bytes of downloads sent, each counted just before it is
         self._key = key
         self._closing = Event()
 
     def __enter__(self) -> Self:
-        origin = self._open.enter_context(serving(self.answer, self.errors))
-        self._open.callback(self._closing.set)  # before the server waits for its threads
+        origin = self._open.enter_context(serving(self.answer, self.errors, self._closing))
         self.base_url = f"{origin}/v1"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def fault(self, match: str, **kind: Any) -> Fault:
-        """Let the next requests that match go wrong; the fields of Fault say how."""
-        fault = Fault(match, **kind)
-        with self._lock:
-            self.faults.append(fault)
-        return fault
-
     def answer(self, request: Request, body: bytes) -> Answer:
-        """Answer one request, truly or as the first fault that matches has it."""
+        """Answer one request, truly or as what is in store for it has it."""
         with self._lock:
             self.requests.append(request)
-            fault = self._due(request)
-        answer = (fault and fault.instead()) or self._true_answer(request, body)
-        if fault:
-            self._closing.wait(fault.delay)
-            fault.spoil(answer)
+            fault = self._due(request, self._clock())
+        answer = fault.instead() or self._true_answer(fault.taken(request), body)
+        content = isinstance(answer.chunks, download.Span)
+        self._closing.wait(fault.delay)
+        fault.spoil(answer, self._closing.wait)
+        if content:
+            answer.chunks = self._counted(answer.chunks)
         answer.headers.setdefault("x-request-id", f"req_{uuid.uuid4().hex}")
         return answer
 
-    def _due(self, request: Request) -> Fault | None:
-        for fault in self.faults:
-            if fault.times and re.search(fault.match, f"{request.method} {request.path}"):
-                if fault.times > 0:
-                    fault.times -= 1
-                return fault
-        return None
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            with self._lock:
+                self.served += len(chunk)
+            yield chunk
 
     def _true_answer(self, request: Request, body: bytes) -> Answer:
         try:
@@ -199,7 +194,8 @@ class SimulatedOpenAI(Store):
         }
 
     def _download(self, file_id: str, headers: dict[str, str]) -> Answer:
-        filename, path = self._shown(file_id).filename, self.file(file_id)
-        if self.ranges:
-            return download.whole_or_range(path, filename, headers)
-        return download.whole(path, filename)
+        file, path = self._shown(file_id), self.file(file_id)
+        if not self.ranges:
+            return download.whole(path, file.filename)
+        etag = f'"{digest(file_id, file.version, path.stat().st_size)[:32]}"'
+        return download.whole_or_range(path, file.filename, etag if self.etags else None, headers)

@@ -1,6 +1,6 @@
 """The batches of a simulated OpenAI, and the files they read and write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock, RLock
@@ -40,6 +40,7 @@ class File:
     role: str = "input"
     batch: Batch | None = None  # None: uploaded
     written: Script | None = None  # that its content on disk follows
+    version: int = 0  # how often its content was replaced
     gone: bool = False
 
 
@@ -92,13 +93,17 @@ class Store:
         """Return the file's content on disk, whether or not the API shows it yet."""
         file, path = self._files[file_id], self._path(file_id)
         with self._writing:
-            if file.batch and file.written != (script := file.batch.outcome):
-                part = path.with_suffix(".part")  # whoever reads an earlier version keeps it
-                with part.open("wb", buffering=_BUFFER) as content:
-                    content.writelines(lines(script, file.batch.id, file.role))
-                part.replace(path)
+            replaced = file.version > 0
+            if file.batch and not replaced and file.written != (script := file.batch.outcome):
+                _write(path, lines(script, file.batch.id, file.role))
                 file.written = script
         return path
+
+    def replace_file(self, file_id: str, content: bytes) -> None:
+        """Put other content in a file's place: another length, another ETag."""
+        with self._writing:
+            _write(self._path(file_id), [content])
+            self._files[file_id].version += 1
 
     def delete_file(self, file_id: str) -> None:
         """Lose the file, as if it had expired."""
@@ -106,3 +111,10 @@ class Store:
 
     def _path(self, file_id: str) -> Path:
         return self._directory / f"{file_id}.jsonl"
+
+
+def _write(path: Path, content: Iterable[bytes]) -> None:
+    part = path.with_suffix(".part")  # whoever reads an earlier version keeps it
+    with part.open("wb", buffering=_BUFFER) as written:
+        written.writelines(content)
+    part.replace(path)

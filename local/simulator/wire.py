@@ -1,20 +1,24 @@
-"""HTTP on loopback: a server, what it reads and sends, and what may go wrong on the way."""
+"""HTTP on loopback: a server, what it reads and what it sends."""
 
 import json
+import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from fcntl import ioctl
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET, socket
 from socketserver import ThreadingTCPServer
-from threading import Thread
+from termios import TIOCOUTQ
+from threading import Event, Thread
 from typing import Any
 
 _LARGEST_BODY = 1 << 30  # bytes
 _STOP_EVERY = 0.01  # seconds between two looks at whether to stop
+_DRAINED_EVERY = 0.001  # seconds between two looks at whether all has arrived
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +36,15 @@ class Answer:
 
     status: int
     headers: dict[str, str]
-    chunks: Iterable[bytes]
-    hang_up: bool = False  # after the last chunk, whatever Content-Length says
+    chunks: Iterable[bytes]  # may raise HangUpError
 
 
-@dataclass(slots=True)
-class Fault:
-    """What goes wrong with requests that match."""
+class HangUpError(Exception):
+    """The connection ends here, whatever has been sent; with `reset`, by a TCP reset."""
 
-    match: str  # pattern searched in "METHOD /path?query"
-    times: int = 1  # requests yet to hit; -1: every one
-    status: int | None = None  # answered at once, nothing is done; None: the true answer
-    body: bytes | None = None  # for that status; None: an error in OpenAI's form
-    headers: dict[str, str] = field(default_factory=dict)  # added or replaced
-    delay: float = 0  # seconds between the making of the answer and its sending
-    cut_after: int | None = None  # bytes of the body sent before the connection closes
-    edit: Callable[[dict[str, Any]], object] | None = None  # changes the answer's JSON in place
-
-    def instead(self) -> Answer | None:
-        """Answer in place of the true one, if it is to be replaced."""
-        if self.status is None:
-            return None
-        if self.body is None:
-            return error_answer(self.status, "The request could not be served.")
-        return _whole_answer(self.status, self.body)
-
-    def spoil(self, answer: Answer) -> None:
-        """Change the answer on its way."""
-        if self.edit is not None:
-            content = json.loads(b"".join(answer.chunks))
-            self.edit(content)
-            edited = json_answer(answer.status, content)
-            answer.headers, answer.chunks = answer.headers | edited.headers, edited.chunks
-        answer.headers |= {name.lower(): value for name, value in self.headers.items()}
-        if self.cut_after is not None:
-            answer.chunks, answer.hang_up = _first(self.cut_after, answer.chunks), True
+    def __init__(self, *, reset: bool = False) -> None:
+        super().__init__()
+        self.reset = reset
 
 
 class RefusedError(Exception):
@@ -81,7 +59,7 @@ class RefusedError(Exception):
 
 def json_answer(status: int, content: object) -> Answer:
     """Answer with JSON."""
-    return _whole_answer(status, json.dumps(content).encode())
+    return whole_answer(status, json.dumps(content).encode())
 
 
 def error_answer(
@@ -89,34 +67,33 @@ def error_answer(
 ) -> Answer:
     """Answer with an error in OpenAI's form."""
     kind = "invalid_request_error" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind = "requests"  # what there are too many of
     error = {"message": message, "type": kind, "param": param, "code": code}
     return json_answer(status, {"error": error})
 
 
-def _whole_answer(status: int, body: bytes) -> Answer:
+def whole_answer(status: int, body: bytes) -> Answer:
+    """Answer with bytes at hand."""
     headers = {"content-type": "application/json", "content-length": str(len(body))}
     return Answer(status, headers, [body])
 
 
-def _first(length: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        yield chunk[:length]
-        length -= len(chunk)
-        if length <= 0:
-            return
-
-
 @contextmanager
 def serving(
-    answer: Callable[[Request, bytes], Answer], mistakes: list[BaseException]
+    answer: Callable[[Request, bytes], Answer], mistakes: list[BaseException], closing: Event
 ) -> Iterator[str]:
-    """Serve the answers at the origin yielded; keep what goes wrong in making them."""
-    with _Server(partial(_Handler, answer), mistakes) as server:
+    """Serve the answers at the origin yielded; keep what goes wrong in making them.
+
+    `closing` is set at the end, so that nobody waits on.
+    """
+    with _Server(partial(_Handler, answer, closing), mistakes) as server:
         thread = Thread(target=server.serve_forever, args=(_STOP_EVERY,), daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
+            closing.set()
             server.shutdown()
             server.hang_up()
             thread.join()
@@ -158,8 +135,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # headers and body are two writes
 
-    def __init__(self, answer: Callable[[Request, bytes], Answer], *connection: Any) -> None:
-        self.answer = answer
+    def __init__(
+        self, answer: Callable[[Request, bytes], Answer], closing: Event, *connection: Any
+    ) -> None:
+        self.answer, self.closing = answer, closing
         super().__init__(*connection)
 
     def do_GET(self) -> None:
@@ -169,7 +148,12 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             self.send_error(HTTPStatus.BAD_REQUEST)
         else:
-            self._send(self.answer(Request(self.command, self.path, headers), body))
+            try:
+                self._send(self.answer(Request(self.command, self.path, headers), body))
+            except HangUpError as end:
+                self.close_connection = True
+                if end.reset:
+                    self._reset()
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 named by the standard library
 
@@ -196,16 +180,37 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.end_headers()
-        for chunk in answer.chunks:
+        chunked = answer.headers.get("transfer-encoding") == "chunked"
+        for chunk in filter(None, answer.chunks):  # an empty one would end a chunked body
+            if chunked:
+                self.wfile.write(b"%x\r\n" % len(chunk))
             self.wfile.write(chunk)
-        if answer.hang_up:
-            self.close_connection = True
+            if chunked:
+                self.wfile.write(b"\r\n")
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _reset(self) -> None:
+        """Reset the connection, once the client's side has all that was sent."""
+        while _unsent(self.connection) and not self.closing.wait(_DRAINED_EVERY):
+            pass  # a reset throws away what is on its way
+        self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()  # before the server does it, which would first say goodbye
 
     def version_string(self) -> str:
         return "simulated"
 
     def log_message(self, *_: Any) -> None:
         """Stay silent; SimulatedOpenAI.requests tells what came."""
+
+
+def _unsent(connection: socket) -> int:
+    """Count the bytes that the other side has not acknowledged; 0 where the system cannot tell."""
+    try:
+        told = ioctl(connection, TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(told, sys.byteorder)
 
 
 def _length(text: str | bytes, base: int) -> int:

@@ -1,6 +1,6 @@
-"""Results in S3: streamed, verified, written once.
+"""Results in S3: verified, written once.
 
-An object under the archive prefix is whole or not there. Nothing is held but one part.
+An object under the archive prefix is whole or not there.
 """
 
 from __future__ import annotations
@@ -9,28 +9,32 @@ import base64
 import zlib
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from batchwatch.batch import Batch, Role
-from batchwatch.errors import ShortDownloadError
+from batchwatch.errors import BadUploadError, ShortDownloadError
+from batchwatch.record import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
     from batchwatch.events import BatchEvent
-    from batchwatch.openai import Download
 
 _ALREADY_THERE = "PreconditionFailed"
-_ALREADY_DONE = "NoSuchUpload"  # the answer to an earlier completion was lost
-_AT_ONCE = "ConditionalRequestConflict"  # somebody writes the same key at this moment
+_NO_UPLOAD = "NoSuchUpload"  # completed (and the answer was lost), aborted or dropped
+_AT_ONCE = "ConditionalRequestConflict"  # somebody writes or deletes the same key at this moment
 _AT_ONCE_TRIES = 3
+_UNREADABLE = {"NoSuchKey", "AccessDenied"}  # who may not list is told the second for the first
+_WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "BadDigest", "InvalidRequest"}
+_PIECE = 1024 * 1024
+MOST_PARTS = 10_000
 PART_BYTES = 8 * 1024 * 1024
-"""Size of a part; S3 takes 10,000 of them, 78 GiB."""
+"""Size of a part, the only thing that is held; larger where S3's 10,000 parts would not do."""
 
 
 class Stored(NamedTuple):
@@ -42,6 +46,13 @@ class Stored(NamedTuple):
     crc32: str
 
 
+class Part(NamedTuple):
+    """A part of an upload: its bytes, and how a completion names it."""
+
+    size: int
+    named: CompletedPartTypeDef
+
+
 class Archive:
     """The bucket."""
 
@@ -50,44 +61,124 @@ class Archive:
         self._bucket = bucket
         self._part_bytes = part_bytes
 
-    def copy(self, download: Download, key: str) -> Stored:
-        """Stream a file of OpenAI into an object; raise ShortDownloadError rather than cut it."""
-        parts = _parts(download.chunks, self._part_bytes)
-        first = next(parts, b"")
-        tally = _Tally()
-        tally.add(first)
-        if len(first) < self._part_bytes:
-            _verify(tally, download.size)
-            if not self._put(key, first):
-                self._compare(key, tally.size)
-        else:
-            self._put_parts(key, first, parts, tally, download.size)
-        return Stored(self.uri(key), tally.size, tally.lines, f"{tally.crc32:08x}")
+    def part_bytes(self, size: int | None) -> int:
+        """Return how large the parts of a file of `size` bytes are."""
+        return max(self._part_bytes, -(-(size or 0) // MOST_PARTS))
 
     def put(self, key: str, body: bytes) -> Stored:
         """Write a small object once; one that is there already stays, and is what counts."""
-        written = self._put(key, body)
-        tally = _Tally()
-        tally.add(body if written else self._read(key))
-        return Stored(self.uri(key), tally.size, tally.lines, f"{tally.crc32:08x}")
+        there = None if self._put(key, body) else self.measure(key)
+        return there or self._stored(key, Tally().add(body))
+
+    def put_file(self, key: str, body: bytes) -> Stored:
+        """Write a file that fits into one part; ShortDownloadError if another has its place."""
+        tally = Tally().add(body)
+        return self._stored(key, tally) if self._put(key, body) else self.found(key, tally)
 
     def keep(self, event: BatchEvent, frozen: str) -> None:
         """Keep an event as an object, once: `events/ACCOUNT/BATCH/0001-batch.completed.json`."""
         name = f"{event.data.sequence:04d}-{event.type}.json"
         self._put(f"events/{event.data.account}/{event.subject}/{name}", frozen.encode())
 
+    def begin(self, key: str) -> str:
+        """Begin a multipart upload; return its id."""
+        return self._s3.create_multipart_upload(
+            Bucket=self._bucket,
+            Key=key,
+            ContentType=_content_type(key),
+            ChecksumAlgorithm="CRC32",
+        )["UploadId"]
+
+    def put_part(self, key: str, upload: str, number: int, body: bytes) -> Part:
+        """Send a part with its checksum, which S3 verifies. The same part again replaces it."""
+        crc32 = _crc32_header(body)
+        answer = self._s3.upload_part(
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload,
+            PartNumber=number,
+            Body=body,
+            ChecksumCRC32=crc32,
+        )
+        named = {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc32}
+        return Part(len(body), _completed(named))
+
+    def parts(self, key: str, upload: str) -> dict[int, Part] | None:
+        """Return what S3 has of an upload, by part number; None if it knows no such upload."""
+        pages = self._s3.get_paginator("list_parts").paginate(
+            Bucket=self._bucket, Key=key, UploadId=upload
+        )
+        try:
+            listed = [part for page in pages for part in page.get("Parts", [])]
+        except ClientError as error:
+            if _code(error) != _NO_UPLOAD:
+                raise
+            return None
+        return {p["PartNumber"]: Part(p["Size"], _completed(p)) for p in listed}
+
+    def complete(self, key: str, upload: str, parts: list[Part], tally: Tally) -> Stored:
+        """Make the object visible, unless there is one already, which then must be the same.
+
+        BadUploadError: what S3 has is not what was sent; nothing but a new upload can help.
+        """
+        try:
+            self._s3.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload,
+                MultipartUpload={"Parts": [part.named for part in parts]},
+                MpuObjectSize=tally.size,
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if _code(error) in _WRONG_PARTS:
+                raise BadUploadError(f"S3 refused the parts: {_code(error)}") from error
+            if _code(error) not in {_ALREADY_THERE, _NO_UPLOAD, _AT_ONCE}:
+                raise
+            self.abort(key, upload)
+            return self.found(key, tally)
+        return self._stored(key, tally)
+
+    def abort(self, key: str, upload: str) -> None:
+        """Drop the parts; where that fails, the bucket drops them after a week."""
+        with suppress(ClientError, BotoCoreError):
+            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+
+    def found(self, key: str, tally: Tally) -> Stored:
+        """Return an object written by an earlier try; it is read to the end, and must be the file.
+
+        ShortDownloadError if it is another, BadUploadError if there is none.
+        """
+        there = self.measure(key)
+        ours = self._stored(key, tally)
+        if there is None:
+            raise BadUploadError(f"neither the upload nor {self.uri(key)} is there")
+        if there != ours:
+            raise ShortDownloadError(
+                f"{self.uri(key)} has {there.size} bytes, crc32 {there.crc32};"
+                f" the file has {ours.size}, {ours.crc32}"
+            )
+        return there
+
+    def measure(self, key: str) -> Stored | None:
+        """Read an object from end to end; None if it is not there."""
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
+        except ClientError as error:
+            if _code(error) not in _UNREADABLE:
+                raise
+            return None
+        tally = Tally()
+        for piece in body.iter_chunks(_PIECE):
+            tally = tally.add(piece)
+        return self._stored(key, tally)
+
     def uri(self, key: str) -> str:
         """Return the address of an object."""
         return f"s3://{self._bucket}/{key}"
 
-    def _read(self, key: str) -> bytes:
-        return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
-
-    def _compare(self, key: str, size: int) -> None:
-        """An object was there before ours: written by an earlier try, so it must be the same."""
-        there = self._s3.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
-        if there != size:
-            raise ShortDownloadError(f"{self.uri(key)} has {there} bytes, the file has {size}")
+    def _stored(self, key: str, tally: Tally) -> Stored:
+        return Stored(self.uri(key), tally.size, tally.lines, f"{tally.crc32:08x}")
 
     def _put(self, key: str, body: bytes) -> bool:
         """Write an object; False if there was one already."""
@@ -102,82 +193,13 @@ class Archive:
                     IfNoneMatch="*",
                 )
             except ClientError as error:
-                code = error.response["Error"]["Code"]
-                if code == _ALREADY_THERE:
+                if _code(error) == _ALREADY_THERE:
                     return False
-                if code != _AT_ONCE or attempt == _AT_ONCE_TRIES - 1:
+                if _code(error) != _AT_ONCE or attempt == _AT_ONCE_TRIES - 1:
                     raise
             else:
                 return True
         raise AssertionError  # the last attempt returns or raises
-
-    def _put_parts(
-        self, key: str, first: bytes, rest: Iterator[bytes], tally: _Tally, expected: int | None
-    ) -> None:
-        upload = self._s3.create_multipart_upload(
-            Bucket=self._bucket,
-            Key=key,
-            ContentType=_content_type(key),
-            ChecksumAlgorithm="CRC32",
-        )["UploadId"]
-        try:
-            done = [self._put_part(key, upload, 1, first)]
-            for number, part in enumerate(rest, start=2):
-                tally.add(part)
-                done.append(self._put_part(key, upload, number, part))
-            _verify(tally, expected)
-            self._complete(key, upload, done, tally.size)
-        except BaseException:
-            self._abort(key, upload)
-            raise
-
-    def _abort(self, key: str, upload: str) -> None:
-        """Drop the parts; where that fails, the bucket drops them after a week."""
-        with suppress(ClientError, BotoCoreError):
-            self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
-
-    def _put_part(self, key: str, upload: str, number: int, body: bytes) -> CompletedPartTypeDef:
-        crc32 = _crc32_header(body)
-        answer = self._s3.upload_part(
-            Bucket=self._bucket,
-            Key=key,
-            UploadId=upload,
-            PartNumber=number,
-            Body=body,
-            ChecksumCRC32=crc32,
-        )
-        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc32}
-
-    def _complete(
-        self, key: str, upload: str, parts: list[CompletedPartTypeDef], size: int
-    ) -> None:
-        """Make the object visible, unless there is one already."""
-        try:
-            self._s3.complete_multipart_upload(
-                Bucket=self._bucket,
-                Key=key,
-                UploadId=upload,
-                MultipartUpload={"Parts": parts},
-                MpuObjectSize=size,
-                IfNoneMatch="*",
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in {_ALREADY_THERE, _ALREADY_DONE}:
-                raise
-            self._abort(key, upload)
-            self._compare(key, size)
-
-
-class _Tally:
-    """Running size, lines and CRC32 of a stream."""
-
-    def __init__(self) -> None:
-        self.size = self.lines = self.crc32 = 0
-
-    def add(self, part: bytes) -> None:
-        self.size += len(part)
-        self.lines += part.count(b"\n")
-        self.crc32 = zlib.crc32(part, self.crc32)
 
 
 def archive_key(account: str, batch: Batch, role: Role) -> str:
@@ -188,21 +210,14 @@ def archive_key(account: str, batch: Batch, role: Role) -> str:
     return f"batches/account={account}/created={day}/{batch.id}/{name}"
 
 
-def _parts(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Gather a stream into parts of exactly `size` bytes, the last one shorter."""
-    part = bytearray()
-    for chunk in chunks:
-        part += chunk
-        while len(part) >= size:
-            yield bytes(part[:size])
-            del part[:size]
-    if part:
-        yield bytes(part)
+def _completed(part: Mapping[str, object]) -> CompletedPartTypeDef:
+    """Turn a listed part into what a completion names. Not every S3 lists checksums."""
+    names = ("PartNumber", "ETag", "ChecksumCRC32")
+    return cast("CompletedPartTypeDef", {name: part[name] for name in names if part.get(name)})
 
 
-def _verify(tally: _Tally, expected: int | None) -> None:
-    if expected is not None and tally.size != expected:
-        raise ShortDownloadError(f"got {tally.size} of {expected} bytes")
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
 
 
 def _content_type(key: str) -> str:

@@ -4,8 +4,16 @@ BatchwatchError
 ├── OpenAIError              the API refused, or could not be reached
 │   ├── NotFoundError        404
 │   ├── AccessError          401, 403: the key, not the batch, is the matter
-│   ├── BadAnswerError       an answer that is not what the API promises
-│   └── ShortDownloadError   fewer or more bytes than the file has
+│   └── BadAnswerError       an answer that is not what the API promises
+├── CopyError                a file could not be copied this time
+│   ├── StoppedError         some of it came
+│   │   ├── CutOffError      the connection broke
+│   │   └── OutOfTimeError   the invocation was about to end
+│   ├── ShortDownloadError   fewer or more bytes than the file has
+│   ├── NoResumeError        the rest of it is not to be had
+│   └── BadUploadError       what S3 has of it is of no use
+├── LostLeaseError           somebody else works on the file now
+├── RefusedEventError        an event that SNS will never take
 ├── UnsafeIdError            an id that could lead somewhere else than it says
 ├── SecretError              the secret does not say which accounts to watch
 ├── LedgerRowError           a row of the table that cannot be read
@@ -56,10 +64,52 @@ class BadAnswerError(OpenAIError):
     passing = False
 
 
-class ShortDownloadError(OpenAIError):
+class CopyError(BatchwatchError):
+    """Raised when a file could not be copied this time."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether the try was of use all the same, so that it does not count against the file."""
+        return False
+
+
+class StoppedError(CopyError):
+    """Raised when a copy ends early. `further`: whether it came further than the try before."""
+
+    further = False
+
+    @property
+    def passing(self) -> bool:
+        """Whether the try was of use."""
+        return self.further
+
+
+class CutOffError(StoppedError):
+    """Raised when the connection breaks."""
+
+
+class OutOfTimeError(StoppedError):
+    """Raised when the invocation is about to end."""
+
+
+class ShortDownloadError(CopyError):
     """Raised when a download does not have the size of its file."""
 
-    passing = False
+
+class NoResumeError(CopyError):
+    """Raised when OpenAI does not give the rest of a file, but the whole, another or nothing."""
+
+
+class BadUploadError(CopyError):
+    """Raised when a file must be sent to S3 anew from its first byte."""
+
+
+class LostLeaseError(BatchwatchError):
+    """Raised when a worker finds that its lease has passed to another."""
+
+
+class RefusedEventError(BatchwatchError):
+    """Raised when SNS calls an event invalid."""
 
 
 class UnsafeIdError(BatchwatchError):

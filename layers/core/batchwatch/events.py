@@ -7,7 +7,7 @@ what the event says, so that whoever sees a change first gives it the same name.
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -36,7 +36,10 @@ class ArchivedFile(_Part):
 
 
 class BatchEventData(_Part):
-    """What happened to a batch; `batch` is the object as OpenAI showed it."""
+    """What happened to a batch; `batch` is the object as OpenAI showed it.
+
+    `reduced`: all but its id and status is left out, as SNS refused the whole.
+    """
 
     account: str
     status: str
@@ -46,6 +49,7 @@ class BatchEventData(_Part):
     observed_by: str
     batch: Batch
     files: dict[Role, ArchivedFile] | None = None
+    reduced: bool = False
 
 
 class BatchEvent(_Part):
@@ -62,9 +66,17 @@ class BatchEvent(_Part):
     data: BatchEventData
 
     def frozen(self) -> str:
-        """Return the one text of this event; `files` is left out where it tells of none."""
-        left_out = {"data": {"files"}} if self.data.files is None else None
-        return self.model_dump_json(exclude=left_out)
+        """Return the one text of this event; what says nothing is left out."""
+        left_out = {"files"} if self.data.files is None else set()
+        left_out |= set() if self.data.reduced else {"reduced"}
+        return self.model_dump_json(exclude={"data": left_out})
+
+    def reduced(self) -> Self:
+        """Return this event with no more of the batch than id and status, under another name."""
+        said = {"id": self.subject, "status": self.data.batch.status.value}
+        data = self.data.model_copy(update={"batch": Batch.read(said), "reduced": True})
+        name = str(uuid.uuid5(uuid.UUID(self.id), "reduced"))
+        return self.model_copy(update={"id": name, "data": data})
 
     @property
     def attributes(self) -> dict[str, str]:

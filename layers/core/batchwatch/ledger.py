@@ -7,35 +7,42 @@ it is now is what counts, and it comes back with the refusal.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
-from batchwatch.batch import TERMINAL, Batch, Role, safe_id
-from batchwatch.errors import LedgerRowError, UnsafeIdError
-from batchwatch.record import FINAL, QUEUE, Change, File, FileState, Record
+from batchwatch.batch import TERMINAL, Role, safe_id
+from batchwatch.items import key_of, record_of, row_of, spelled, to_dynamodb
+from batchwatch.record import FINAL, QUEUE, Change, FileState, Record, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-to_dynamodb = TypeSerializer().serialize
-_plain = TypeDeserializer().deserialize
+    from batchwatch.items import Row
 
 _FREE = "(attribute_not_exists(files.#role.lease.#until) OR files.#role.lease.#until <= :now)"
+_STRAY = "attribute_exists(v) AND attribute_not_exists(#open)"
 
-
-class Row(NamedTuple):
-    """What the index `open` shows of a batch, as of some moments ago.
-
-    `known` is a part only: no sequence, no batch object, no files. Decide on the item itself.
-    """
-
-    known: Record
-    trouble: LedgerRowError | None = None
+# A batch is done: it has ended, every event is out, every file has found its end.
+_FINAL = ", ".join(f":{state}" for state in sorted(FINAL))
+_DONE = " AND ".join(
+    (
+        f"#status IN ({', '.join(f':{status}' for status in sorted(TERMINAL))})",
+        "size(outbox) = :none",
+        f"files.#record.#state IN ({_FINAL})",
+        *(
+            f"(attribute_not_exists(files.#{role}) OR files.#{role}.#state IN ({_FINAL}))"
+            for role in (Role.OUTPUT, Role.ERROR)
+        ),
+    )
+)
+_DONE_NAMES = {"#status": "status", "#state": "state", **{f"#{r}": r.value for r in Role}}
+_DONE_VALUES = {
+    ":none": to_dynamodb(0),
+    **{f":{state}": to_dynamodb(state.value) for state in (*TERMINAL, *FINAL)},
+}
 
 
 class Ledger:
@@ -56,20 +63,20 @@ class Ledger:
         )
         for page in pages:
             for item in page["Items"]:
-                yield _row(item, account)
+                yield row_of(item, account)
 
     def get(self, account: str, batch_id: str) -> Record:
         """Read a batch consistently; one never written is a record without a version."""
         answer = self._dynamodb.get_item(
-            TableName=self._table, Key=_key(account, batch_id), ConsistentRead=True
+            TableName=self._table, Key=key_of(account, batch_id), ConsistentRead=True
         )
-        return _record(answer.get("Item", {}), account, batch_id)
+        return record_of(answer.get("Item", {}), account, batch_id)
 
     def register(self, account: str, batch_id: str) -> None:
         """Put a batch under watch; harmless if it is already (the README gives this write)."""
         self._dynamodb.update_item(
             TableName=self._table,
-            Key=_key(account, safe_id(batch_id)),
+            Key=key_of(account, safe_id(batch_id)),
             UpdateExpression="SET #open = :account, tracked = :yes",
             ExpressionAttributeNames={"#open": "open"},
             ExpressionAttributeValues={":account": to_dynamodb(account), ":yes": to_dynamodb(True)},  # noqa: FBT003 - a value, not a switch
@@ -77,7 +84,7 @@ class Ledger:
 
     def write(self, known: Record, change: Change) -> Record:
         """Write a change if the version is still `known`'s; return the item as it now is."""
-        sets, names, values = _expression(known, change)
+        sets, names, values = spelled(known, change)
         return self._update(
             known,
             UpdateExpression="SET " + ", ".join(f"{path} = {to}" for path, to in sets.items()),
@@ -95,36 +102,65 @@ class Ledger:
             ExpressionAttributeNames={"#n": str(sequence)},
         )
 
+    def replace_event(self, known: Record, sequence: int, text: str) -> Record:
+        """Put another text in the place of an event in the outbox; return the item as it now is."""
+        return self._update(
+            known,
+            UpdateExpression="SET outbox.#n = :text",
+            ConditionExpression="outbox.#n = :was",
+            ExpressionAttributeNames={"#n": str(sequence)},
+            ExpressionAttributeValues={
+                ":text": to_dynamodb(text),
+                ":was": to_dynamodb(known.outbox[sequence]),
+            },
+        )
+
     def close(self, known: Record) -> Record:
         """Take a batch out of the open index, if nothing at all is left to do."""
-        final = ", ".join(f":{state}" for state in FINAL)
-        done = " AND ".join(
-            f"(attribute_not_exists(files.#{role}) OR files.#{role}.#state IN ({final}))"
-            for role in (Role.OUTPUT, Role.ERROR)
-        )
         return self._update(
             known,
             UpdateExpression="REMOVE #open",
-            ConditionExpression=(
-                f"#status IN ({', '.join(f':{s}' for s in TERMINAL)}) AND size(outbox) = :none"
-                f" AND files.#record.#state IN ({final}) AND {done}"
-            ),
-            ExpressionAttributeNames={
-                "#open": "open",
-                "#status": "status",
-                "#state": "state",
-                **{f"#{role}": role.value for role in Role},
-            },
-            ExpressionAttributeValues={
-                ":none": to_dynamodb(0),
-                **{f":{s}": to_dynamodb(s.value) for s in (*TERMINAL, *FINAL)},
-            },
+            ConditionExpression=_DONE,
+            ExpressionAttributeNames={"#open": "open", **_DONE_NAMES},
+            ExpressionAttributeValues=_DONE_VALUES,
         )
 
-    def claim(self, known: Record, role: Role, *, owner: str, now: float, until: float) -> bool:
-        """Lease a file to `owner`; False if somebody else works on it or it has ended.
+    def strays(self, segment: int, of: int) -> Iterator[tuple[str, str]]:
+        """Account and id of batches with work left that are not in the index `open`.
 
-        Taking over from a worker that died counts as a try.
+        Reads one of `of` segments of the table, consistently.
+        """
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            Segment=segment,
+            TotalSegments=of,
+            ProjectionExpression="#account, batch_id",
+            FilterExpression=f"{_STRAY} AND NOT ({_DONE})",
+            ExpressionAttributeNames={"#open": "open", "#account": "account", **_DONE_NAMES},
+            ExpressionAttributeValues=_DONE_VALUES,
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield str(item["account"].get("S")), str(item["batch_id"].get("S"))
+
+    def reopen(self, account: str, batch_id: str) -> None:
+        """Put a batch with work left back into the index `open`."""
+        self._update(
+            Record(account=account, batch_id=batch_id),
+            UpdateExpression="SET #open = :account",
+            ConditionExpression=f"{_STRAY} AND NOT ({_DONE})",
+            ExpressionAttributeNames={"#open": "open", **_DONE_NAMES},
+            ExpressionAttributeValues={":account": to_dynamodb(account), **_DONE_VALUES},
+        )
+
+    def claim(
+        self, known: Record, role: Role, *, owner: str, now: float, until: float
+    ) -> Record | None:
+        """Lease a file to `owner`, and return the item as it now is.
+
+        None if somebody else works on it or it has ended. Taking over from a worker that died
+        counts as a try.
         """
         return self._lease(
             known,
@@ -144,9 +180,21 @@ class Ledger:
             },
         )
 
+    def note_upload(
+        self, known: Record, role: Role, upload: Upload | None, *, owner: str
+    ) -> Record | None:
+        """Keep how far a copy is (None: it begins anew), unless the lease is somebody else's."""
+        return self._lease(
+            known,
+            role,
+            "SET files.#role.#upload = :upload" if upload else "REMOVE files.#role.#upload",
+            "files.#role.lease.#owner = :owner",
+            {":owner": owner} | ({":upload": upload.model_dump()} if upload else {}),
+        )
+
     def give_back(
         self, known: Record, role: Role, *, owner: str, until: float, tried: bool
-    ) -> bool:
+    ) -> Record | None:
         """Hand a lease over to the queue, where the order for the next try is."""
         return self._lease(
             known,
@@ -160,7 +208,7 @@ class Ledger:
             },
         )
 
-    def mark_queued(self, known: Record, role: Role, *, now: float, until: float) -> bool:
+    def mark_queued(self, known: Record, role: Role, *, now: float, until: float) -> Record | None:
         """Note that an order for a file is on its way, so that it is not given every minute."""
         return self._lease(
             known,
@@ -172,29 +220,31 @@ class Ledger:
 
     def _lease(
         self, known: Record, role: Role, update: str, condition: str, values: dict[str, Any]
-    ) -> bool:
-        used = [n for n in ("state", "until", "owner") if f"#{n}" in update + condition]
+    ) -> Record | None:
+        """Change what concerns the work on a file; None if the condition does not hold."""
+        used = [n for n in ("state", "until", "owner", "upload") if f"#{n}" in update + condition]
         try:
-            self._dynamodb.update_item(
+            answer = self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_key(known.account, known.batch_id),
+                Key=key_of(known.account, known.batch_id),
                 UpdateExpression=update,
                 ConditionExpression=condition,
                 ExpressionAttributeNames={"#role": role.value} | {f"#{n}": n for n in used},
                 ExpressionAttributeValues={name: to_dynamodb(v) for name, v in values.items()},
+                ReturnValues="ALL_NEW",
             )
         except ClientError as error:
             if not _refused(error):
                 raise
-            return False
-        return True
+            return None
+        return record_of(answer["Attributes"], known.account, known.batch_id)
 
     def _update(self, known: Record, **update: Any) -> Record:
         """Update an item; refused or not, what it holds now comes back."""
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
-                Key=_key(known.account, known.batch_id),
+                Key=key_of(known.account, known.batch_id),
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 **update,
@@ -204,90 +254,8 @@ class Ledger:
             if not _refused(error):
                 raise
             item = cast("dict[str, Any]", error.response).get("Item", {})
-        return _record(item, known.account, known.batch_id)
+        return record_of(item, known.account, known.batch_id)
 
 
 def _refused(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
-
-
-def _key(account: str, batch_id: str) -> dict[str, Any]:
-    return {"account": to_dynamodb(account), "batch_id": to_dynamodb(batch_id)}
-
-
-def _expression(
-    known: Record, change: Change
-) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
-    """Spell a change as what to SET. The first write sets whole maps, later ones into them."""
-    seq = known.seq + len(change.events)
-    plain: dict[str, Any] = {
-        "open": known.account if not known.v else None,
-        "v": known.v + 1,
-        "seq": seq,
-        "last_status": change.events[-1].data.status if change.events else None,
-        "status": change.status,
-        "batch": change.batch and _text(change.batch),
-        "digest": change.digest,
-        "progress": change.progress,
-        "moved_at": None if change.moved_at is None else int(change.moved_at),
-        "unknown": None if change.unknown is None else set(change.unknown),
-    }
-    sets = {f"#{name}": f":{name}" for name, value in plain.items() if value is not None}
-    names = {path: path[1:] for path in sets}
-    values = {f":{name}": to_dynamodb(plain[name]) for name in names.values()}
-    if known.v:
-        values[":was"] = to_dynamodb(known.v)
-    events = {str(e.data.sequence): e.frozen() for e in change.events}
-    files = {role.value: _file(file) for role, file in change.files.items()}
-    for field, entries in (("outbox", events), ("files", files)):
-        if not known.v:
-            sets[field], values[f":{field}"] = f":{field}", to_dynamodb(entries)
-            continue
-        for number, (key, value) in enumerate(entries.items()):
-            mark = f"{field}{number}"
-            sets[f"{field}.#{mark}"] = f":{mark}"
-            names[f"#{mark}"], values[f":{mark}"] = key, to_dynamodb(value)
-    return sets, names, values
-
-
-def _text(batch: Batch) -> str:
-    """A batch is kept as JSON text: a map could not hold floats or deep nesting unchanged."""
-    return batch.model_dump_json()
-
-
-def _file(file: File) -> dict[str, Any]:
-    kept = file.model_dump(mode="json", exclude_none=True)
-    whole_seconds = {k: int(kept[k]) for k in ("ask_at", "give_up_at") if k in kept}
-    return kept | whole_seconds
-
-
-def _record(item: dict[str, Any], account: str, batch_id: str) -> Record:
-    if "open" in item and item["open"] != item["account"]:
-        raise LedgerRowError("open under another account than its own")
-    try:
-        plain = {name: _plain(value) for name, value in item.items()}
-        if "batch" in plain:
-            plain["batch"] = Batch.model_validate_json(plain["batch"])
-        plain |= {"account": account, "batch_id": batch_id, "open": "open" in plain}
-        return Record.model_validate(plain)
-    except (ValidationError, TypeError) as error:
-        raise LedgerRowError(f"unreadable row: {_where(error)}") from error
-
-
-def _where(error: Exception) -> str:
-    """Name the attributes at fault, not their content."""
-    if isinstance(error, ValidationError):
-        return ", ".join(".".join(str(p) for p in e["loc"]) or e["type"] for e in error.errors())
-    return type(error).__name__
-
-
-def _row(item: dict[str, Any], account: str) -> Row:
-    batch_id = str(_plain(item["batch_id"]))
-    try:
-        safe_id(batch_id)
-        return Row(_record(item, account, batch_id))
-    except UnsafeIdError as error:
-        trouble = LedgerRowError(str(error))
-    except LedgerRowError as error:
-        trouble = error
-    return Row(Record(account=account, batch_id=batch_id), trouble)

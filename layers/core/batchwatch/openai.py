@@ -6,6 +6,7 @@ for or 0.5 s doubling up to 8 s. No redirect is followed, so that none carries t
 
 import ipaddress
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,6 @@ from batchwatch.errors import (
     NotFoundError,
     OpenAIError,
     SecretError,
-    ShortDownloadError,
 )
 from batchwatch.retry import backoff, pause
 
@@ -29,11 +29,11 @@ BASE_URL = "https://api.openai.com/v1"
 RETRIES = 2
 PAGE = 100
 MOST_PAGES = 1000
-CHUNK = 1024 * 1024
 _TIMEOUT = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
 _MISSING = 404
 _DENIED = {401, 403}
+_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
 class Account(NamedTuple):
@@ -51,13 +51,6 @@ class RemoteFile(NamedTuple):
 
     id: str
     size: int | None
-
-
-class Download(NamedTuple):
-    """A file on its way: its size in bytes, None where nobody says, and its content."""
-
-    size: int | None
-    chunks: Iterator[bytes]
 
 
 class Page(NamedTuple):
@@ -137,20 +130,12 @@ class OpenAI:
         return RemoteFile(file_id, size if isinstance(size, int) and size >= 0 else None)
 
     @contextmanager
-    def content(self, file_id: str) -> Iterator[Download]:
-        """Stream a file; what the metadata and the headers say of its size must agree."""
-        declared = self.file(file_id).size
-        # Compressed content would have neither the length nor the bytes of the file.
-        plain = {"Accept": "application/binary", "Accept-Encoding": "identity"}
-        answer = self._send(f"files/{_segment(file_id)}/content", headers=plain, stream=True)
+    def stream_file(self, file_id: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
+        """Ask for the content of a file, to be read from the answer bit by bit."""
+        path = f"files/{_segment(file_id)}/content"
+        answer = self._send(path, headers=headers, stream=True)
         try:
-            length = _length(answer)
-            if None not in (declared, length) and declared != length:
-                raise ShortDownloadError(f"a file of {declared} bytes offered as {length}")
-            size = declared if declared is not None else length
-            if size is None and not _framed(answer.headers):
-                raise ShortDownloadError("nobody says how long the file is")
-            yield Download(size, _chunks(answer))
+            yield answer
         finally:
             answer.close()
 
@@ -243,28 +228,13 @@ def _batch_or_none(row: object) -> Batch | None:
         return None
 
 
-def _length(answer: httpx.Response) -> int | None:
-    length = answer.headers.get("content-length", "")
-    encoded = answer.headers.get("content-encoding", "identity") != "identity"
-    return int(length) if length.isdigit() and not encoded else None
-
-
-def _framed(headers: httpx.Headers) -> bool:
-    """Whether a cut would be noticed on the way: the end of the body is told somehow."""
-    return "content-length" in headers or "chunked" in headers.get("transfer-encoding", "")
-
-
-def _chunks(answer: httpx.Response) -> Iterator[bytes]:
-    try:
-        yield from answer.iter_bytes(CHUNK)
-    except httpx.RequestError as error:
-        raise ShortDownloadError(f"cut off: {type(error).__name__}") from error
-
-
 def _reason(answer: httpx.Response) -> str:
-    """What the API says; the HTML of a proxy is not repeated."""
+    """Say why: in words where the key is refused, else by a code, as words may quote anything."""
     try:
-        said = json.loads(answer.content)["error"]
-        return str(said["message"] if isinstance(said, dict) else said)
+        error = json.loads(answer.content)["error"]
+        if answer.status_code in _DENIED:
+            return str(error["message"])
+        code = str(error["code"] or error["type"])
     except (ValueError, KeyError, TypeError, RecursionError, httpx.ResponseNotRead):
         return answer.reason_phrase
+    return code if _CODE.fullmatch(code) else answer.reason_phrase

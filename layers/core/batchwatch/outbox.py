@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from batchwatch.errors import RefusedEventError
 from batchwatch.events import BatchEvent
 
 if TYPE_CHECKING:
@@ -23,14 +24,22 @@ class Outbox(NamedTuple):
     def deliver(self, record: Record) -> list[BatchEvent]:
         """Publish what the item holds, in sequence, and close the batch if that was all.
 
-        Whoever dies in between leaves the entry for the next, who repeats the same text.
+        Whoever dies in between leaves the entry for the next, who repeats the same text. An event
+        that SNS refuses is told in a reduced form, under an id of its own.
         """
         events = []
         while record.outbox:
             sequence = min(record.outbox)
             frozen = record.outbox[sequence]
             event = BatchEvent.model_validate_json(frozen)
-            self.publisher.publish(event, frozen)
+            try:
+                self.publisher.publish(event, frozen)
+            except RefusedEventError:
+                if event.data.reduced:
+                    raise
+                text = event.reduced().frozen()
+                record = self.ledger.replace_event(record, sequence, text)
+                continue
             self.archive.keep(event, frozen)
             record = self.ledger.mark_published(record, sequence)
             events.append(event)

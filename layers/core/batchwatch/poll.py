@@ -7,7 +7,8 @@ outbox is drained only from what the table holds.
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from math import inf
 from threading import Event
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -17,15 +18,17 @@ from batchwatch.report import Problem, Report
 from batchwatch.watch import HOUR, Witness, digest, progress, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from batchwatch.accounts import Accounts
     from batchwatch.batch import Batch
-    from batchwatch.ledger import Ledger, Row
+    from batchwatch.items import Row
+    from batchwatch.ledger import Ledger
     from batchwatch.openai import Account, OpenAI
     from batchwatch.orders import Orders
     from batchwatch.outbox import Outbox
     from batchwatch.record import Record
+    from batchwatch.sweep import Sweep
     from batchwatch.watch import Rules
 
 BY = "poller"
@@ -33,6 +36,7 @@ AT_ONCE = 8
 BACKSTOP = 900
 """Seconds after its end that a batch is left to the archiver alone. Then the poller looks after it,
 and orders again, once an hour, what is neither done nor in work."""
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 class Poller(NamedTuple):
@@ -41,9 +45,10 @@ class Poller(NamedTuple):
     accounts: Accounts
     openai: Callable[[Account], OpenAI]
     account_poll: AccountPoll
+    sweep: Sweep
 
-    def poll(self) -> Report:
-        """Poll each account; one in trouble does not delay the others."""
+    def poll(self, stop_at: float = inf) -> Report:
+        """Poll each account until `stop_at`; one in trouble does not delay the others."""
         try:
             accounts, troubles = self.accounts.all()
         except SecretError as error:
@@ -52,14 +57,15 @@ class Poller(NamedTuple):
         if not accounts and not troubles:
             report.problems.append(Problem(SecretError("the secret names no account yet")))
         with ThreadPoolExecutor(max(1, len(accounts))) as pool:
-            jobs = [(account.name, pool.submit(self._poll_one, account)) for account in accounts]
+            jobs = [(a.name, pool.submit(self._poll_one, a, stop_at)) for a in accounts]
         for name, job in jobs:
             trouble = job.exception()
             report += Report(problems=[Problem(trouble, name)]) if trouble else job.result()
+        report += self.sweep.run()
         return report
 
-    def _poll_one(self, account: Account) -> Report:
-        return self.account_poll.run(account.name, self.openai(account))
+    def _poll_one(self, account: Account, stop_at: float) -> Report:
+        return self.account_poll.run(account.name, self.openai(account), stop_at)
 
 
 class AccountPoll(NamedTuple):
@@ -71,12 +77,18 @@ class AccountPoll(NamedTuple):
     rules: Rules
     clock: Callable[[], float] = time.time
 
-    def run(self, name: str, openai: OpenAI) -> Report:
-        """Attend to every open batch of an account; one that fails does not stop the others."""
+    def run(self, name: str, openai: OpenAI, stop_at: float = inf) -> Report:
+        """Attend to every open batch of an account; one that fails does not stop the others.
+
+        What `stop_at` leaves no time for is the next poll's, which begins somewhere else.
+        """
+        began = self.clock()
         rows = list(self.ledger.open_rows(name))
         key_refused = Event()
 
         def attend(row: Row) -> Report:
+            if self.clock() >= stop_at:
+                return Report(left=1)
             try:
                 return self.attend(row, None if key_refused.is_set() else openai)
             except AccessError as error:
@@ -84,9 +96,12 @@ class AccountPoll(NamedTuple):
                     key_refused.set()
                 raise
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            done = [(row.known, pool.submit(attend, row)) for row in rows]
-        return _sum(done, Report(open=len(rows)))
+        pool = ThreadPoolExecutor(AT_ONCE)
+        done = [(row.known, pool.submit(attend, row)) for row in in_turn(rows, began)]
+        wait((job for _, job in done), None if stop_at == inf else max(0, stop_at - self.clock()))
+        # Who still waits for an answer is not waited for: whatever it writes is on its version.
+        pool.shutdown(wait=False, cancel_futures=True)
+        return _sum(done, Report(open=len(rows), oldest_pending=_oldest(rows, began)))
 
     def attend(self, row: Row, openai: OpenAI | None) -> Report:
         """Act on what the index said of a batch, and on what OpenAI (if any) says after that."""
@@ -96,6 +111,7 @@ class AccountPoll(NamedTuple):
         report = Report()
         if known.outbox:  # somebody was interrupted; to go on, OpenAI need not be reachable
             report.events += self.outbox.deliver(self._read(known))
+            report.repairs["Outbox"] += bool(report.events)
         if known.terminal:
             report += self._after_the_end(known, openai)
         elif openai:
@@ -126,12 +142,13 @@ class AccountPoll(NamedTuple):
             return Report()
         record = self._read(known)
         report = Report(events=self.outbox.deliver(record))
-        self._order_again(record)
+        report.repairs["Order"] += self._order_again(record)
         if openai and _due(record, "ask_at", self.clock()):
             report += self._observe(record, _last_word(record, openai, self.clock()))
         return report
 
-    def _order_again(self, record: Record) -> None:
+    def _order_again(self, record: Record) -> bool:
+        """Order what nobody works on; False if there is nothing of that kind."""
         now = self.clock()
         waiting = [
             role
@@ -144,6 +161,18 @@ class AccountPoll(NamedTuple):
             self.orders.give(record.account, record.batch_id)
         for role in waiting:
             self.ledger.mark_queued(record, role, now=now, until=now + HOUR)
+        return bool(waiting)
+
+
+def in_turn(rows: Sequence[Row], now: float) -> list[Row]:
+    """Begin elsewhere in each minute, such that even short polls soon come by everywhere."""
+    start = int(now // 60 * _GOLDEN % 1 * len(rows))
+    return [*rows[start:], *rows[:start]]
+
+
+def _oldest(rows: Iterable[Row], now: float) -> float:
+    """Seconds for which files of an ended batch have been waiting, at most."""
+    return max((now - row.known.moved_at for row in rows if row.known.terminal), default=0)
 
 
 def _news(known: Record, said: Batch, rules: Rules) -> bool:
@@ -175,6 +204,9 @@ def _sum(done: Iterable[tuple[Record, Future[Report]]], report: Report) -> Repor
     """Add up; a refused key is one problem of the account, not one of each batch."""
     refused: Problem | None = None
     for known, future in done:
+        if not future.done() or future.cancelled():
+            report.left += 1
+            continue
         error = future.exception()
         if isinstance(error, AccessError) and error.concerns_all:
             refused = Problem(error, known.account)

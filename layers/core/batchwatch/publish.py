@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
+from batchwatch.errors import RefusedEventError
+
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
     from batchwatch.events import BatchEvent
+
+
+_REFUSED = {"InvalidParameter", "InvalidParameterValue", "ValidationException"}
 
 
 class Publisher:
@@ -18,13 +25,22 @@ class Publisher:
         self._topic = topic
 
     def publish(self, event: BatchEvent, frozen: str) -> None:
-        """Announce an event as frozen; the same text each time it is repeated."""
-        self._sns.publish(
-            TopicArn=self._topic,
-            Message=frozen,
-            Subject=event.headline,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": text}
-                for name, text in event.attributes.items()
-            },
-        )
+        """Announce an event as frozen; the same text each time it is repeated.
+
+        RefusedEventError if SNS will never take it: nobody has received it then, nor will.
+        """
+        try:
+            self._sns.publish(
+                TopicArn=self._topic,
+                Message=frozen,
+                Subject=event.headline,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": text}
+                    for name, text in event.attributes.items()
+                },
+            )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code not in _REFUSED:
+                raise
+            raise RefusedEventError(f"SNS refused {event.type}: {code}") from error

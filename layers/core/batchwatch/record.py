@@ -1,7 +1,9 @@
 """What the ledger holds of a batch and its files, and what one write may change of it."""
 
+import zlib
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,17 +45,50 @@ class Lease(_Known):
     until: float
 
 
+class Tally(_Known):
+    """Size in bytes, lines and CRC32 of a stream so far."""
+
+    size: int = 0
+    lines: int = 0
+    crc32: int = 0
+
+    def add(self, piece: bytes) -> Self:
+        """Count a piece in."""
+        return self.model_copy(
+            update={
+                "size": self.size + len(piece),
+                "lines": self.lines + piece.count(b"\n"),
+                "crc32": zlib.crc32(piece, self.crc32),
+            }
+        )
+
+
+class Upload(_Known):
+    """A multipart upload under way, as far as it was noted; S3 may have more of it.
+
+    `size` in bytes and `etag` are those of the file at OpenAI, None where not told. `parts` and
+    `done`: what can be built on.
+    """
+
+    id: str
+    size: int | None = None
+    etag: str | None = None
+    parts: int = 0
+    done: Tally = Tally()
+
+
 class File(_Known):
     """What we know of one file of a batch.
 
-    `tries`: how often it came out wrong. `ask_at` and `give_up_at`, in seconds since 1970: when an
-    awaited id is asked for next, and for how long.
+    `upload`: a copy under way. `tries`: how often it came out wrong. `ask_at` and `give_up_at`, in
+    seconds since 1970: when an awaited id is asked for next, and for how long.
     """
 
     state: FileState
     file_id: str | None = None
     tries: int = 0
     lease: Lease | None = None
+    upload: Upload | None = None
     ask_at: float | None = None
     give_up_at: float | None = None
     s3_uri: str | None = None
@@ -135,5 +170,5 @@ class Change(_Known):
 
 def ended(file: File, state: FileState, **how: object) -> File:
     """Return a file at its end; nobody holds it and nothing of it is awaited any more."""
-    nothing = dict.fromkeys(("lease", "ask_at", "give_up_at", "reason"))
+    nothing = dict.fromkeys(("lease", "upload", "ask_at", "give_up_at", "reason"))
     return file.model_copy(update={**nothing, "state": state, **how})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -19,13 +20,24 @@ class Problem(NamedTuple):
 
 @dataclass
 class Report:
-    """The sum of an invocation. `again`: seconds after which unfinished work should be tried."""
+    """The sum of an invocation.
+
+    again           seconds after which unfinished work should be tried
+    further         some of it was done
+    left            batches that there was no time for
+    oldest_pending  seconds for which an ended batch has been waiting for its files
+    repairs         what a backstop had to put right, by its kind: Outbox, Order, Index
+    """
 
     open: int = 0
     events: list[BatchEvent] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     bytes_archived: int = 0
     again: float | None = None
+    further: bool = False
+    left: int = 0
+    oldest_pending: float = 0
+    repairs: Counter[str] = field(default_factory=Counter)
 
     def __iadd__(self, other: Report) -> Self:
         """Take in another report."""
@@ -33,6 +45,10 @@ class Report:
         self.events += other.events
         self.problems += other.problems
         self.bytes_archived += other.bytes_archived
+        self.left += other.left
+        self.oldest_pending = max(self.oldest_pending, other.oldest_pending)
+        self.repairs += other.repairs
+        self.further = self.further or other.further
         waits = [wait for wait in (self.again, other.again) if wait is not None]
         self.again = min(waits) if waits else None
         return self

@@ -21,6 +21,7 @@ from batchwatch.outbox import Outbox
 from batchwatch.poll import AccountPoll, Poller
 from batchwatch.publish import Publisher
 from batchwatch.settings import Settings
+from batchwatch.sweep import Sweep
 from batchwatch.transfer import Archiver, Transfer
 from batchwatch.watch import Rules
 
@@ -64,7 +65,8 @@ class Runtime:
     @cached_property
     def poller(self) -> Poller:
         """What Poller does."""
-        return Poller(self.accounts, self.openai, self._account_poll)
+        sweep = Sweep(self.ledger, self.clock)
+        return Poller(self.accounts, self.openai, self._account_poll, sweep)
 
     @cached_property
     def _account_poll(self) -> AccountPoll:

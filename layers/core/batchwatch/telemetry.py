@@ -1,6 +1,8 @@
 """One past-tense line of log a fact, with ids as keys; few metrics, as each costs.
 
-`OpenBatches` also says that polls happen at all. `Problems` counts what was set aside.
+Told at every invocation: `OpenBatches` (which also says that polls happen at all), `Events`,
+`Problems` (what was set aside), `BytesArchived`. Only where there is something to tell, as a metric
+costs for the hours in which it is told: the rest.
 """
 
 from __future__ import annotations
@@ -10,26 +12,23 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from batchwatch.errors import BatchwatchError
+from batchwatch.errors import AccessError, BatchwatchError, SecretError
 
 if TYPE_CHECKING:
+    from batchwatch.events import BatchEvent
     from batchwatch.report import Problem, Report
 
 logger = Logger()
 metrics = Metrics(namespace="batchwatch")
 
+LONG = 900
+"""Seconds that files may be waiting to be archived before it is worth a metric."""
+
 
 def tell(report: Report, did: str, **more: int) -> dict[str, int]:
     """Log what an invocation did, count it, and return the counts."""
     for event in report.events:
-        logger.info(
-            "published",
-            type=event.type,
-            account=event.data.account,
-            batch_id=event.subject,
-            sequence=event.data.sequence,
-            event_id=event.id,
-        )
+        _tell_event(event)
     for problem in report.problems:
         _tell_problem(problem)
     counts = {
@@ -37,11 +36,48 @@ def tell(report: Report, did: str, **more: int) -> dict[str, int]:
         "events": len(report.events),
         "problems": len(report.problems),
         "bytes": report.bytes_archived,
+        **{kind.lower() + "_repairs": count for kind, count in report.repairs.items()},
+        **({"left": report.left} if report.left else {}),
     }
     logger.info(did, extra=counts)
     metrics.add_metric("Events", MetricUnit.Count, len(report.events))
     metrics.add_metric("Problems", MetricUnit.Count, len(report.problems))
+    for name, count in _exceptional(report).items():
+        if count:
+            metrics.add_metric(name, MetricUnit.Count, count)
+    if report.oldest_pending > LONG:
+        metrics.add_metric("OldestPending", MetricUnit.Seconds, report.oldest_pending)
     return counts
+
+
+def _exceptional(report: Report) -> dict[str, int]:
+    types = [event.type for event in report.events]
+    return {
+        "FilesGone": types.count("batch.file_gone"),
+        "FilesFailed": types.count("batch.file_failed"),
+        "ReducedEvents": sum(event.data.reduced for event in report.events),
+        "AccountsRefused": sum(_of_account(problem.error) for problem in report.problems),
+        "BatchesLeft": report.left,
+        **{f"{kind}Repairs": count for kind, count in report.repairs.items()},
+    }
+
+
+def _of_account(error: BaseException) -> bool:
+    """Whether an account as a whole cannot be used."""
+    return isinstance(error, SecretError) or (isinstance(error, AccessError) and error.concerns_all)
+
+
+def _tell_event(event: BatchEvent) -> None:
+    logger.info(
+        "published",
+        type=event.type,
+        account=event.data.account,
+        batch_id=event.subject,
+        sequence=event.data.sequence,
+        event_id=event.id,
+    )
+    if event.data.reduced:
+        logger.warning("reduced", batch_id=event.subject, event_id=event.id)
 
 
 def _tell_problem(problem: Problem) -> None:

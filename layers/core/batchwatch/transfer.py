@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from batchwatch.archive import archive_key
 from batchwatch.batch import Role
+from batchwatch.copying import Copying
+from batchwatch.download import Source
 from batchwatch.errors import (
     BadMessageError,
+    CopyError,
     LedgerRowError,
+    LostLeaseError,
     NotFoundError,
     OpenAIError,
+    StoppedError,
     UnsafeIdError,
 )
 from batchwatch.orders import read_order
@@ -24,23 +30,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from batchwatch.accounts import Accounts
-    from batchwatch.archive import Archive
+    from batchwatch.archive import Archive, Stored
     from batchwatch.batch import Batch
+    from batchwatch.errors import BatchwatchError
     from batchwatch.ledger import Ledger
     from batchwatch.openai import Account, OpenAI
     from batchwatch.orders import Order, Orders
     from batchwatch.outbox import Outbox
-    from batchwatch.record import Record
+    from batchwatch.record import Record, Upload
     from batchwatch.watch import Rules
 
 BY = "archiver"
+LEFT_OVER = 60
+"""Seconds before the end of an invocation at which a copy stops: OpenAI may be silent for 30."""
+AT_ONCE = 2
+"""Seconds until a copy goes on that came further."""
 
 
 class Shift(NamedTuple):
-    """Who works, and until when: its leases end then."""
+    """Who works, until when its leases hold, and when it should stop by itself."""
 
     owner: str
     until: float
+    stop_at: float = inf
+
+    @classmethod
+    def of(cls, owner: str, now: float, seconds: float) -> Self:
+        """Plan the `seconds` that an invocation has: at the end, time for what is in hand."""
+        return cls(owner, now + seconds, now + seconds - min(LEFT_OVER, seconds / 5))
 
 
 class Archiver(NamedTuple):
@@ -65,7 +82,8 @@ class Archiver(NamedTuple):
         except Exception as error:  # noqa: BLE001 - told, and tried again
             report = Report(problems=[_problem(error, order)], again=0)
         if report.again is not None:
-            report.again = max(report.again, self._backoff(message))
+            wait = AT_ONCE if report.further else self._backoff(message)
+            report.again = max(report.again, wait)
             self.orders.again(message, report.again)
         return report
 
@@ -94,8 +112,11 @@ class Transfer(NamedTuple):
         for role in (Role.RECORD, Role.ERROR, Role.OUTPUT):  # the small ones first
             try:
                 report += self._file(record, role, openai, shift)
+            except LostLeaseError:
+                report += self._taken(record, role)
             except Exception as error:  # noqa: BLE001 - one file never holds up the others
-                report += Report(problems=[_problem(error, order)], again=0)
+                further = isinstance(error, StoppedError) and error.further
+                report += Report(problems=[_problem(error, order)], again=0, further=further)
         report.events += self.outbox.deliver(self.ledger.get(order.account, order.batch_id))
         return report
 
@@ -104,13 +125,28 @@ class Transfer(NamedTuple):
         if file is None or file.state.final or file.state is FileState.AWAITED:
             return Report()  # nothing to do, or (awaited) nothing yet: the poller orders again
         now = self.clock()
-        if not self.ledger.claim(record, role, owner=shift.owner, now=now, until=shift.until):
+        claimed = self.ledger.claim(record, role, owner=shift.owner, now=now, until=shift.until)
+        if claimed is None:
             return self._taken(record, role)
-        if file.by_worker and file.tries + 1 >= self.tries:
-            end = ended(file, FileState.FAILED, reason="no try came to an end")
+        if claimed.files[role].tries >= self.tries:
+            end = ended(claimed.files[role], FileState.FAILED, reason="no try came to an end")
         else:
-            end = self._fetch(record, role, openai, shift)
+            end = self._fetch(claimed, role, openai, shift)
         record = self.ledger.get(record.account, record.batch_id)  # a copy takes its time
+        if end.state is not FileState.ARCHIVED:
+            self._leave_nothing(record, role, shift)
+        return self._end(record, role, end)
+
+    def _leave_nothing(self, record: Record, role: Role, shift: Shift) -> None:
+        """Drop the parts of a file that is given up, unless another is at work on them."""
+        file = record.files[role]
+        if file.lease and file.lease.owner != shift.owner:
+            raise LostLeaseError("the lease has passed to another worker")
+        if file.upload and record.batch:
+            key = archive_key(record.account, record.batch, role)
+            self.archive.abort(key, file.upload.id)
+
+    def _end(self, record: Record, role: Role, end: File) -> Report:
         witness = Witness(BY, self.clock(), self.rules)
         while change := file_ended(record, role, end, witness):  # refused: decide on what is there
             record = self.ledger.write(record, change)
@@ -133,8 +169,8 @@ class Transfer(NamedTuple):
         end: File | None = None
         tried = False
         try:
-            end = self._copy(record, role, openai)
-        except (OpenAIError, UnsafeIdError) as error:
+            end = self._copy(record, role, openai, shift)
+        except (OpenAIError, CopyError, UnsafeIdError) as error:
             tried = isinstance(error, UnsafeIdError) or not error.passing
             end = self._verdict(record, role, error, tried=tried)
             if end is None:
@@ -146,7 +182,7 @@ class Transfer(NamedTuple):
         return end
 
     def _verdict(
-        self, record: Record, role: Role, error: OpenAIError | UnsafeIdError, *, tried: bool
+        self, record: Record, role: Role, error: BatchwatchError, *, tried: bool
     ) -> File | None:
         """Whether a failure is the end of a file; None: it is worth another try."""
         file = record.files[role]
@@ -158,7 +194,7 @@ class Transfer(NamedTuple):
         given_up = tried and file.tries + 1 >= self.tries
         return ended(file, FileState.FAILED, reason=str(error)) if given_up else None
 
-    def _copy(self, record: Record, role: Role, openai: OpenAI) -> File:
+    def _copy(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> File:
         file, batch = record.files[role], record.batch
         if batch is None:
             raise LedgerRowError("an ended batch without its object")
@@ -167,8 +203,7 @@ class Transfer(NamedTuple):
             said = _last_words(batch, openai)
             stored = self.archive.put(key, json.dumps(said, ensure_ascii=False).encode())
         else:
-            with openai.content(file.file_id or "") as download:
-                stored = self.archive.copy(download, key)
+            stored = self._copy_file(record, role, openai, shift, key)
         return ended(
             file,
             FileState.ARCHIVED,
@@ -177,6 +212,21 @@ class Transfer(NamedTuple):
             lines=stored.lines,
             crc32=stored.crc32,
         )
+
+    def _copy_file(
+        self, record: Record, role: Role, openai: OpenAI, shift: Shift, key: str
+    ) -> Stored:
+        file = record.files[role]
+
+        def note(upload: Upload | None) -> None:
+            if not self.ledger.note_upload(record, role, upload, owner=shift.owner):
+                raise LostLeaseError("the lease has passed to another worker")
+
+        copying = Copying(self.archive, key, note, lambda: self.clock() >= shift.stop_at)
+        if file.upload and (stored := copying.settle(file.upload)):
+            return stored
+        etag = file.upload.etag if file.upload else None
+        return copying.copy(Source(openai, openai.file(file.file_id or ""), etag), file.upload)
 
 
 def _problem(error: Exception, order: Order | None) -> Problem:

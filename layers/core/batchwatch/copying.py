@@ -1,0 +1,130 @@
+"""One file on its way from OpenAI into the bucket: in parts, from where the last try came to.
+
+Each step is noted before it matters: the upload before its first part; the parts and the checksum
+every few of them, whenever a try ends early, and before the object is made visible.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchwatch.errors import (
+    BadUploadError,
+    NoResumeError,
+    OutOfTimeError,
+    ShortDownloadError,
+    StoppedError,
+)
+from batchwatch.record import Tally, Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from batchwatch.archive import Archive, Part, Stored
+    from batchwatch.download import Source
+
+NOTE_EVERY = 8
+"""Parts between two notes: what a worker that is killed may have to fetch again."""
+
+
+class Copying(NamedTuple):
+    """A try to copy one file.
+
+    `note` keeps an upload where the next try finds it, or forgets it (None); `late` says whether
+    the time is up.
+    """
+
+    archive: Archive
+    key: str
+    note: Callable[[Upload | None], None]
+    late: Callable[[], bool]
+
+    def settle(self, upload: Upload) -> Stored | None:
+        """Make an upload visible that lacks nothing more, without asking OpenAI for anything."""
+        if upload.done.size != upload.size:
+            return None
+        return self._complete(upload, self._noted_parts(upload))
+
+    def copy(self, source: Source, upload: Upload | None) -> Stored:
+        """Copy what is missing of a file. When this returns, the object is there, and whole."""
+        part_bytes = self.archive.part_bytes(source.size)
+        if upload and upload.size is not None and upload.size == source.size:
+            parts = self._noted_parts(upload)
+            if parts is not None:
+                pieces = self._gather(source, upload.done.size, part_bytes)
+                return self._send(source, upload, parts, pieces)
+        if upload:
+            self._forget(upload)
+        pieces = self._gather(source, 0, part_bytes)
+        first = next(pieces, b"")
+        if len(first) < part_bytes:
+            _verify(Tally().add(first), source.size)
+            return self.archive.put_file(self.key, first)
+        upload = Upload(id=self.archive.begin(self.key), size=source.size, etag=source.etag)
+        self.note(upload)
+        return self._send(source, upload, [], chain([first], pieces))
+
+    def _noted_parts(self, upload: Upload) -> list[Part] | None:
+        """Return the parts noted; None where S3 does not have them (any more)."""
+        listed = self.archive.parts(self.key, upload.id) or {}
+        parts = [listed[n] for n in range(1, upload.parts + 1) if n in listed]
+        return parts if sum(part.size for part in parts) == upload.done.size else None
+
+    def _gather(self, source: Source, start: int, size: int) -> Iterator[bytes]:
+        """Gather a stream into parts of exactly `size` bytes, the last one shorter."""
+        part = bytearray()
+        for chunk in source.read(start):
+            part += chunk
+            while len(part) >= size:
+                yield bytes(part[:size])
+                del part[:size]
+            if self.late():
+                raise OutOfTimeError("the time of this invocation was over")
+        if part:
+            yield bytes(part)
+
+    def _send(
+        self, source: Source, upload: Upload, parts: list[Part], pieces: Iterable[bytes]
+    ) -> Stored:
+        begun_at = upload.parts
+        try:
+            for piece in pieces:
+                number = upload.parts + 1
+                parts.append(self.archive.put_part(self.key, upload.id, number, piece))
+                done = upload.done.add(piece)
+                upload = upload.model_copy(update={"parts": number, "done": done})
+                if source.size is not None and done.size > source.size:
+                    break
+                if number % NOTE_EVERY == 0:
+                    self.note(upload)
+            _verify(upload.done, source.size)
+        except StoppedError as stopped:
+            if upload.parts > begun_at:
+                self.note(upload)
+                stopped.further = True
+            raise
+        except (NoResumeError, ShortDownloadError):
+            self._forget(upload)
+            raise
+        self.note(upload)
+        return self._complete(upload, parts)
+
+    def _complete(self, upload: Upload, parts: list[Part] | None) -> Stored:
+        """Complete an upload; one that is gone was completed before, and the answer was lost."""
+        try:
+            if parts is None:
+                return self.archive.found(self.key, upload.done)
+            return self.archive.complete(self.key, upload.id, parts, upload.done)
+        except (BadUploadError, ShortDownloadError):
+            self._forget(upload)
+            raise
+
+    def _forget(self, upload: Upload) -> None:
+        self.archive.abort(self.key, upload.id)
+        self.note(None)
+
+
+def _verify(tally: Tally, expected: int | None) -> None:
+    if expected is not None and tally.size != expected:
+        raise ShortDownloadError(f"got {tally.size} of {expected} bytes")

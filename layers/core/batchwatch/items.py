@@ -1,0 +1,111 @@
+"""Items of the table, read and spelled: what DynamoDB holds against what we mean.
+
+The batch is kept as JSON text, numbers as whole numbers, events as the text that is sent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from pydantic import ValidationError
+
+from batchwatch.batch import Batch, safe_id
+from batchwatch.errors import LedgerRowError, UnsafeIdError
+from batchwatch.record import Change, File, Record
+
+to_dynamodb = TypeSerializer().serialize
+_plain = TypeDeserializer().deserialize
+
+
+class Row(NamedTuple):
+    """What the index `open` shows of a batch, as of some moments ago.
+
+    `known` is a part only: no sequence, no batch object, no files. Decide on the item itself.
+    """
+
+    known: Record
+    trouble: LedgerRowError | None = None
+
+
+def key_of(account: str, batch_id: str) -> dict[str, Any]:
+    """Return the key of a batch's item."""
+    return {"account": to_dynamodb(account), "batch_id": to_dynamodb(batch_id)}
+
+
+def spelled(known: Record, change: Change) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
+    """Spell a change as what to SET. The first write sets whole maps, later ones into them."""
+    seq = known.seq + len(change.events)
+    plain: dict[str, Any] = {
+        "open": known.account if not known.v else None,
+        "v": known.v + 1,
+        "seq": seq,
+        "last_status": change.events[-1].data.status if change.events else None,
+        "status": change.status,
+        "batch": change.batch and _text(change.batch),
+        "digest": change.digest,
+        "progress": change.progress,
+        "moved_at": None if change.moved_at is None else int(change.moved_at),
+        "unknown": None if change.unknown is None else set(change.unknown),
+    }
+    sets = {f"#{name}": f":{name}" for name, value in plain.items() if value is not None}
+    names = {path: path[1:] for path in sets}
+    values = {f":{name}": to_dynamodb(plain[name]) for name in names.values()}
+    if known.v:
+        values[":was"] = to_dynamodb(known.v)
+    events = {str(e.data.sequence): e.frozen() for e in change.events}
+    files = {role.value: _file(file) for role, file in change.files.items()}
+    for field, entries in (("outbox", events), ("files", files)):
+        if not known.v:
+            sets[field], values[f":{field}"] = f":{field}", to_dynamodb(entries)
+            continue
+        for number, (key, value) in enumerate(entries.items()):
+            mark = f"{field}{number}"
+            sets[f"{field}.#{mark}"] = f":{mark}"
+            names[f"#{mark}"], values[f":{mark}"] = key, to_dynamodb(value)
+    return sets, names, values
+
+
+def _text(batch: Batch) -> str:
+    """A batch is kept as JSON text: a map could not hold floats or deep nesting unchanged."""
+    return batch.model_dump_json()
+
+
+def _file(file: File) -> dict[str, Any]:
+    kept = file.model_dump(mode="json", exclude_none=True)
+    whole_seconds = {k: int(kept[k]) for k in ("ask_at", "give_up_at") if k in kept}
+    return kept | whole_seconds
+
+
+def record_of(item: dict[str, Any], account: str, batch_id: str) -> Record:
+    """Read an item; LedgerRowError where it cannot be."""
+    if "open" in item and item["open"] != item["account"]:
+        raise LedgerRowError("open under another account than its own")
+    try:
+        plain = {name: _plain(value) for name, value in item.items()}
+        if "batch" in plain:
+            plain["batch"] = Batch.model_validate_json(plain["batch"])
+        plain |= {"account": account, "batch_id": batch_id, "open": "open" in plain}
+        return Record.model_validate(plain)
+    except (ValidationError, TypeError) as error:
+        raise LedgerRowError(f"unreadable row: {_where(error)}") from error
+
+
+def _where(error: Exception) -> str:
+    """Name the attributes at fault, not their content."""
+    if isinstance(error, ValidationError):
+        return ", ".join(".".join(str(p) for p in e["loc"]) or e["type"] for e in error.errors())
+    return type(error).__name__
+
+
+def row_of(item: dict[str, Any], account: str) -> Row:
+    """Read an item of the index; the row says what is the matter with it."""
+    batch_id = str(_plain(item["batch_id"]))
+    try:
+        safe_id(batch_id)
+        return Row(record_of(item, account, batch_id))
+    except UnsafeIdError as error:
+        trouble = LedgerRowError(str(error))
+    except LedgerRowError as error:
+        trouble = error
+    return Row(Record(account=account, batch_id=batch_id), trouble)

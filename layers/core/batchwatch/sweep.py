@@ -1,0 +1,46 @@
+"""A second way to the batches with work left, should the index ever lose one.
+
+The index is kept by DynamoDB, and may lag or be tampered with; the table is the truth.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from batchwatch.report import Problem, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchwatch.ledger import Ledger
+
+SEGMENTS = 24
+_HOUR = 3600
+
+
+class Sweep:
+    """Looks through one of 24 parts of the table an hour, so that a day covers it.
+
+    The hour is remembered by the process only; a new one looks again, which does no harm.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._hour = -1
+
+    def run(self) -> Report:
+        """Put back into the index what is missing there, if this hour has not been done."""
+        hour = int(self._clock() // _HOUR)
+        report = Report()
+        if hour == self._hour:
+            return report
+        try:
+            for account, batch_id in self._ledger.strays(hour % SEGMENTS, SEGMENTS):
+                self._ledger.reopen(account, batch_id)
+                report.repairs["Index"] += 1
+        except Exception as error:  # noqa: BLE001 - told; a poll is more than its backstop
+            report.problems.append(Problem(error))
+        else:
+            self._hour = hour
+        return report
