@@ -110,7 +110,7 @@ class Life:
         done = False
         with self._at_work() as process:
             self._shifts += 1
-            shift = Shift(f"shift-{self._shifts}", self.world.clock.now + LEASE)
+            shift = Shift.of(f"shift-{self._shifts}", self.world.clock.now, LEASE)
             report = process.runtime.archiver.work(as_lambda_sees(message), shift)
             done = report.again is None and not process.dead
         self.in_hand = before

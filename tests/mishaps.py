@@ -147,6 +147,7 @@ KINDS: dict[str, Kind] = {
     "lease-over-after": _after(_both, LEASE + 1),
     "redelivered-before": _before(_both, VISIBILITY + 1),
     "redelivered-after": _after(_both, VISIBILITY + 1),
+    "time-runs-out": _before(_nothing, LEASE - 5),
     "stands-still": _before(_nothing, LEASE + 1),
     "delivered-twice": _before(_same_message),
     "is-behind": Kind(_behind, lambda name: name == "openai.batch"),

@@ -74,9 +74,9 @@ _FROM_MEMORY = (
 )
 _PUBLISHES_FIRST = Swap("poll.AccountPoll._observe", _WRITE, f"{_FROM_MEMORY}; {_WRITE}")
 _PUBLISHES_TOO = Swap("poll.AccountPoll._observe", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
-_ARCHIVER_PUBLISHES_TOO = Swap("transfer.Transfer._file", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
+_ARCHIVER_PUBLISHES_TOO = Swap("transfer.Transfer._end", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
 _NO_OUTBOX = Swap(
-    "ledger._expression", "{str(e.data.sequence): e.frozen() for e in change.events}", "{}"
+    "items.spelled", "{str(e.data.sequence): e.frozen() for e in change.events}", "{}"
 )
 _LEAVES = """for path, to in sets.items())
             + (" REMOVE #open" * bool(known.v and change.status and change.status.terminal)
@@ -88,7 +88,7 @@ _NO_VERSION = Swap(
 # Each of these two would do alone; only without both does a batch go back.
 _READ_LATE = Swap("poll.AccountPoll._ask", "record.v != known.v", "False")
 _BELIEVES_OLD = Swap("watch._stale", "return said.status", "return False and said.status")
-_NO_SIZE = Swap("archive._verify", "tally.size != expected", "False")
+_NO_SIZE = Swap("copying._verify", "tally.size != expected", "False")
 
 MUTANTS = {
     "publishes, then writes": Mutant((_PUBLISHES_FIRST,), "ended/dies-after", "sns.Publish"),
@@ -116,7 +116,7 @@ MUTANTS = {
     ),
     "completes a short upload": Mutant((_NO_SIZE,), "ended/short-2048", "openai.content"),
     "takes a cut download for a whole one": Mutant(
-        (_NO_SIZE, Swap("openai._chunks", "raise Short", "return; raise Short")),
+        (_NO_SIZE, Swap("download.Source._answer", "raise Cut", "return; raise Cut")),
         "ended/cut-2048",
         "openai.content",
     ),
@@ -138,7 +138,7 @@ MUTANTS = {
     "closes without a condition": Mutant(
         (
             Swap("outbox.Outbox.deliver", "record.settled and record.open", "record.terminal"),
-            Swap("ledger.Ledger.close", 'f"#status IN', 'f"attribute_exists(v) OR #status IN'),
+            Swap("ledger.Ledger.close", "=_DONE,", '=f"attribute_exists(v) OR {_DONE}",'),
         ),
         "ended/dies-after",
         "sns.Publish",

@@ -19,6 +19,8 @@ import moto.sqs.models
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+import batchwatch.copying
+import batchwatch.download
 import batchwatch.openai
 import batchwatch.poll
 import batchwatch.runtime
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 PART = 2048
 """Bytes of a part, so that a file of some kilobytes has several."""
+PIECE = PART // 4
+"""Bytes that come at once."""
 _client = functools.cache(boto3.client)  # making one takes longer than a run
 _call_of_aws = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -111,7 +115,8 @@ def drawn(line: Line, openai: SimulatedOpenAI, clock: Clock) -> Iterator[None]:
     patches: list[AbstractContextManager[Any]] = [
         mock.patch.object(BaseClient, "_make_api_call", _crossing(line)),
         mock.patch.object(batchwatch.runtime, "OpenAI", client),
-        mock.patch.object(batchwatch.openai, "CHUNK", PART // 4),
+        mock.patch.object(batchwatch.download, "LEAST", PART),
+        mock.patch.object(batchwatch.copying, "NOTE_EVERY", 2),
         mock.patch.object(batchwatch.poll, "AT_ONCE", 1),
         mock.patch.dict(kept, part_bytes=PART),
         mock.patch.object(boto3, "client", _client),
@@ -199,10 +204,7 @@ class Body(httpx.SyncByteStream):
         self.quietly = False
 
     def __iter__(self) -> Iterator[bytes]:
-        left = self.ends
-        for chunk in self._answer.chunks:
-            yield chunk if left is None else chunk[:left]
-            left = left if left is None else max(0, left - len(chunk))
-        broken = self._answer.hang_up or self.ends is not None
-        if broken and not self.quietly:
+        content = b"".join(self._answer.chunks)[: self.ends]
+        yield from (content[at : at + PIECE] for at in range(0, len(content), PIECE))
+        if self.ends is not None and not self.quietly:
             raise httpx.RemoteProtocolError("peer closed connection")
