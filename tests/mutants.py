@@ -76,7 +76,7 @@ _PUBLISHES_FIRST = Swap("poll.AccountPoll._observe", _WRITE, f"{_FROM_MEMORY}; {
 _PUBLISHES_TOO = Swap("poll.AccountPoll._observe", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
 _ARCHIVER_PUBLISHES_TOO = Swap("transfer.Transfer._end", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
 _NO_OUTBOX = Swap(
-    "items.spelled", "{str(e.data.sequence): e.frozen() for e in change.events}", "{}"
+    "ledger.spelled", "{str(e.data.sequence): e.frozen() for e in change.events}", "{}"
 )
 _LEAVES = """for path, to in sets.items())
             + (" REMOVE #open" * bool(known.v and change.status and change.status.terminal)
@@ -99,8 +99,8 @@ MUTANTS = {
     ),
     "leaves the index with the write of the end": Mutant(
         (Swap("ledger.Ledger.write", "for path, to in sets.items()),", _LEAVES),),
-        "ended/dies-after",
-        "dynamodb.UpdateItem",
+        "ended/dies-before",
+        "sns.Publish",
     ),
     "writes on no condition": Mutant(
         (_NO_VERSION,), "stopped/moved-on-before", "dynamodb.UpdateItem"
@@ -110,7 +110,7 @@ MUTANTS = {
     ),
     "believes an answer from before": Mutant((_BELIEVES_OLD,), "ended/is-behind", "openai.batch"),
     "overwrites an end": Mutant(
-        (_READ_LATE, _BELIEVES_OLD, Swap("watch.watch", "if known.terminal:", "if False:")),
+        (_READ_LATE, _BELIEVES_OLD, Swap("poll.watch", "if known.terminal:", "if False:")),
         "stopped/is-behind+lag",
         "openai.batch",
     ),
