@@ -62,7 +62,7 @@ class World:
             Settings.read(self.environment), clock=self.clock, sleep=lambda _: None
         )
         for client in (self.runtime.dynamodb, self.runtime.sns, self.runtime.s3, self.runtime.sqs):
-            client.meta.events.register("before-call.*", self._note)
+            client.meta.events.register("before-call.*", self._note, unique_id="note")
 
     def stop(self) -> None:
         """Close the connections."""

@@ -1,0 +1,146 @@
+"""The known wrong designs, each as a few words of the code replaced by others.
+
+They prove that the tests see: a suite that finds nothing in them would find nothing at all.
+A mutant whose words are no longer in the code fails loudly, and is to be written anew.
+"""
+
+from __future__ import annotations
+import __future__
+
+import importlib
+import inspect
+import textwrap
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+from unittest import mock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Swap(NamedTuple):
+    """A function by its name in batchwatch, and what stands in it in place of what."""
+
+    where: str
+    words: str
+    instead: str
+
+
+class Mutant(NamedTuple):
+    """A wrong design: what is changed, and which kind of mishap at which calls shows it."""
+
+    swaps: tuple[Swap, ...]
+    case: str
+    at: str
+
+
+@contextmanager
+def living(mutant: Mutant) -> Iterator[None]:
+    """Run the wrong design for a while."""
+    with ExitStack() as stack:
+        for swap in mutant.swaps:
+            owner, name = _owner(swap.where)
+            stack.enter_context(mock.patch.object(owner, name, _swapped(swap)))
+        yield
+
+
+def _owner(where: str) -> tuple[Any, str]:
+    module, *names, last = where.split(".")
+    owner: Any = importlib.import_module(f"batchwatch.{module}")
+    for name in names:
+        owner = getattr(owner, name)
+    return owner, last
+
+
+def _swapped(swap: Swap) -> Any:
+    """Make the function anew from its source, with the words replaced."""
+    owner, name = _owner(swap.where)
+    function = getattr(owner, name)
+    source = textwrap.dedent(inspect.getsource(function))
+    if source.count(swap.words) != 1:
+        raise LookupError(f"{swap.where} does not have once: {swap.words!r}")
+    source = source.replace(swap.words, swap.instead)
+    flags = __future__.annotations.compiler_flag
+    made: dict[str, Any] = {}
+    code = compile(source, f"<{swap.where} as a mutant>", "exec", flags, dont_inherit=True)
+    exec(code, function.__globals__, made)  # noqa: S102 - our own source, a few words changed
+    return made[name]
+
+
+_WRITE = "record = self.ledger.write(record, change)"
+_FROM_MEMORY = (
+    "[(self.outbox.publisher.publish(e, e.frozen()), self.outbox.archive.keep(e, e.frozen()))"
+    " for e in change.events]"
+)
+_PUBLISHES_FIRST = Swap("poll.AccountPoll._observe", _WRITE, f"{_FROM_MEMORY}; {_WRITE}")
+_PUBLISHES_TOO = Swap("poll.AccountPoll._observe", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
+_ARCHIVER_PUBLISHES_TOO = Swap("transfer.Transfer._end", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
+_NO_OUTBOX = Swap(
+    "ledger.spelled", "{str(e.data.sequence): e.frozen() for e in change.events}", "{}"
+)
+_LEAVES = """for path, to in sets.items())
+            + (" REMOVE #open" * bool(known.v and change.status and change.status.terminal)
+               and names.setdefault("#open", "open") and " REMOVE #open"),"""
+_ALWAYS = ':was = :was" if known.v else "attribute_not_exists(nothing)"'
+_NO_VERSION = Swap(
+    "ledger.Ledger.write", 'v = :was" if known.v else "attribute_not_exists(v)"', _ALWAYS
+)
+# Each of these two would do alone; only without both does a batch go back.
+_READ_LATE = Swap("poll.AccountPoll._ask", "record.v != known.v", "False")
+_BELIEVES_OLD = Swap("watch._stale", "return said.status", "return False and said.status")
+_NO_SIZE = Swap("copying._verify", "tally.size != expected", "False")
+
+MUTANTS = {
+    "publishes, then writes": Mutant((_PUBLISHES_FIRST,), "ended/dies-after", "sns.Publish"),
+    "writes, then publishes from memory, with no outbox": Mutant(
+        (_NO_OUTBOX, _PUBLISHES_TOO, _ARCHIVER_PUBLISHES_TOO),
+        "ended/dies-after",
+        "dynamodb.UpdateItem",
+    ),
+    "leaves the index with the write of the end": Mutant(
+        (Swap("ledger.Ledger.write", "for path, to in sets.items()),", _LEAVES),),
+        "ended/dies-before",
+        "sns.Publish",
+    ),
+    "writes on no condition": Mutant(
+        (_NO_VERSION,), "stopped/moved-on-before", "dynamodb.UpdateItem"
+    ),
+    "asks OpenAI before it reads what is known": Mutant(
+        (_READ_LATE, _BELIEVES_OLD), "stopped/moved-on-after", "openai.batch"
+    ),
+    "believes an answer from before": Mutant((_BELIEVES_OLD,), "ended/is-behind", "openai.batch"),
+    "overwrites an end": Mutant(
+        (_READ_LATE, _BELIEVES_OLD, Swap("poll.watch", "if known.terminal:", "if False:")),
+        "stopped/is-behind+lag",
+        "openai.batch",
+    ),
+    "completes a short upload": Mutant((_NO_SIZE,), "ended/short-2048", "openai.content"),
+    "takes a cut download for a whole one": Mutant(
+        (_NO_SIZE, Swap("download.Source._answer", "raise Cut", "return; raise Cut")),
+        "ended/cut-2048",
+        "openai.content",
+    ),
+    "takes an event out of the outbox, then publishes it": Mutant(
+        (
+            Swap(
+                "outbox.Outbox.deliver",
+                "self.publisher.publish(event, frozen)",
+                "record = self.ledger.mark_published(record, sequence);"
+                " self.publisher.publish(event, frozen)",
+            ),
+        ),
+        "ended/dies-after",
+        "dynamodb.UpdateItem",
+    ),
+    "publishes from memory what was refused": Mutant(
+        (_PUBLISHES_TOO,), "ended/moved-on-before", "dynamodb.UpdateItem"
+    ),
+    "closes without a condition": Mutant(
+        (
+            Swap("outbox.Outbox.deliver", "record.settled and record.open", "record.terminal"),
+            Swap("ledger.Ledger.close", "=_DONE,", '=f"attribute_exists(v) OR {_DONE}",'),
+        ),
+        "ended/dies-after",
+        "sns.Publish",
+    ),
+}
