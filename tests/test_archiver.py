@@ -11,6 +11,7 @@ import pytest
 from batchwatch.archive import PART_BYTES
 from batchwatch.batch import Role
 from batchwatch.record import FileState
+from batchwatch.transfer import Shift
 from local.simulator import Script
 from local.verdict import chain_faults
 from tests.world import ACCOUNT
@@ -312,6 +313,18 @@ def test_trouble_with_the_bucket_is_told_and_tried_again_and_holds_up_no_other_f
     assert state(world, batch_id, Role.RECORD) is FileState.COPYING
     world.archive()
     assert not world.record(batch_id).open
+
+
+def test_a_message_whose_wait_cannot_be_changed_is_told_with_what_went_wrong(world: World) -> None:
+    batch_id = ended(world)
+    world.openai.fault("GET /v1/files/", status=503, times=-1)
+    (order,) = world.drop_orders()
+    message = {"receiptHandle": "expired", "body": json.dumps(order)}
+
+    report = world.runtime.archiver.work(message, Shift("worker", world.clock.now + 60))
+
+    assert report.again is not None
+    assert [p.batch_id for p in report.problems] == [batch_id, None]
 
 
 def test_a_batch_that_openai_has_forgotten_keeps_its_last_known_record(world: World) -> None:

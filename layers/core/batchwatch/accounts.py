@@ -62,17 +62,17 @@ def read_accounts(text: str) -> Readable:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SecretError('the secret must be JSON: {"accounts": {"default": {…}}}') from error
     readable = Readable([], [])
-    for name, entry in entries:
+    for number, (name, entry) in enumerate(entries, 1):
         try:
-            readable.accounts.append(_account(name, entry))
+            readable.accounts.append(_account(number, name, entry))
         except SecretError as trouble:
             readable.troubles.append(trouble)
     return readable
 
 
-def _account(name: str, entry: object) -> Account:
-    if not _NAME.fullmatch(name):
-        raise SecretError(f"account names are [a-z0-9-]{{1,32}}, not {name!r}")
+def _account(number: int, name: str, entry: object) -> Account:
+    if not _NAME.fullmatch(name):  # not repeated: it may be a key in the wrong place
+        raise SecretError(f"account {number} of the secret is not named [a-z0-9-]{{1,32}}")
     if not isinstance(entry, dict) or not _header_like(entry.get("api_key")):
         raise SecretError(f"account {name!r} has no usable api_key in the secret")
     for field in ("organization", "project"):

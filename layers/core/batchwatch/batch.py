@@ -34,7 +34,7 @@ LARGEST = 60_000
 def safe_id(value: str) -> str:
     """Return an id that is harmless in a URL, a key of S3 and a log line, or refuse it."""
     if not _SAFE_ID.fullmatch(value):
-        raise UnsafeIdError(f"not a usable id: {value[:80]!r}")
+        raise UnsafeIdError("not a usable id: up to 512 of A-Z a-z 0-9 . _ = : -")
     return value
 
 
@@ -278,7 +278,8 @@ def _whole_characters(said: Any) -> Any:
 
 def _shape(said: object) -> str:
     """Describe an unusable answer without repeating its content."""
-    return f"keys {sorted(said)[:12]}" if isinstance(said, dict) else type(said).__name__
+    known = sorted(set(said) & set(Batch.model_fields)) if isinstance(said, dict) else []
+    return f"with {', '.join(known)}" if known else type(said).__name__
 
 
 def cut(said: dict[str, Any], limit: int = LARGEST) -> dict[str, Any]:

@@ -25,11 +25,16 @@ import re
 _KEY = re.compile(r"sk-[A-Za-z0-9_*-]+")
 
 
+def without_keys(text: str) -> str:
+    """Take out what looks like a key of OpenAI."""
+    return _KEY.sub("sk-…", text)
+
+
 class BatchwatchError(Exception):
     """Root of everything raised on purpose; its text never holds a key."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(_KEY.sub("sk-…", message))
+        super().__init__(without_keys(message))
 
 
 class OpenAIError(BatchwatchError):

@@ -94,7 +94,9 @@ def record_of(item: dict[str, Any], account: str, batch_id: str) -> Record:
 def _where(error: Exception) -> str:
     """Name the attributes at fault, not their content."""
     if isinstance(error, ValidationError):
-        return ", ".join(".".join(str(p) for p in e["loc"]) or e["type"] for e in error.errors())
+        return ", ".join(
+            sorted({str(e["loc"][0] if e["loc"] else e["type"]) for e in error.errors()})
+        )
     return type(error).__name__
 
 

@@ -33,6 +33,7 @@ _TIMEOUT = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
 _MISSING = 404
 _DENIED = {401, 403}
+_KIND = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
@@ -94,7 +95,7 @@ class OpenAI:
         """Ask for one batch as it is now."""
         batch = Batch.read(self._json(f"batches/{_segment(batch_id)}"))
         if batch.id != batch_id:
-            raise BadAnswerError(f"asked for {batch_id}, was told of {batch.id}")
+            raise BadAnswerError(f"asked for {batch_id}, was told of another batch")
         return batch
 
     def page(self, after: str | None = None, limit: int = PAGE) -> Page:
@@ -148,8 +149,9 @@ class OpenAI:
         try:
             said = answer.json()
         except (ValueError, RecursionError) as error:
-            kind = answer.headers.get("content-type", "no type")
-            raise BadAnswerError(f"GET {path}: not JSON but {kind}") from error
+            kind = answer.headers.get("content-type", "").partition(";")[0]
+            what = kind if _KIND.fullmatch(kind) else "something else"
+            raise BadAnswerError(f"GET {path}: not JSON but {what}") from error
         if not isinstance(said, dict):
             raise BadAnswerError(f"GET {path}: a JSON {type(said).__name__}, not an object")
         return said
@@ -168,8 +170,7 @@ class OpenAI:
                 answer = self._http.send(request, stream=stream)
             except httpx.RequestError as error:
                 if attempt == RETRIES:
-                    text = f"GET {path}: {type(error).__name__}: {error}"
-                    raise OpenAIError(self._hide(text)) from error
+                    raise OpenAIError(self._hide(f"GET {path}: {_trouble(error)}")) from error
                 self._sleep(backoff(attempt))
                 continue
             if answer.is_success:
@@ -228,6 +229,12 @@ def _batch_or_none(row: object) -> Batch | None:
         return None
 
 
+def _trouble(error: httpx.RequestError) -> str:
+    """Say what kept an answer away; what is wrong with its bytes would quote them."""
+    quotes = isinstance(error, httpx.ProtocolError | httpx.DecodingError)
+    return type(error).__name__ if quotes else f"{type(error).__name__}: {error}"
+
+
 def _reason(answer: httpx.Response) -> str:
     """Say why: in words where the key is refused, else by a code, as words may quote anything."""
     try:
@@ -236,5 +243,5 @@ def _reason(answer: httpx.Response) -> str:
             return str(error["message"])
         code = str(error["code"] or error["type"])
     except (ValueError, KeyError, TypeError, RecursionError, httpx.ResponseNotRead):
-        return answer.reason_phrase
-    return code if _CODE.fullmatch(code) else answer.reason_phrase
+        return httpx.codes.get_reason_phrase(answer.status_code)
+    return code if _CODE.fullmatch(code) else httpx.codes.get_reason_phrase(answer.status_code)

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from batchwatch.errors import AccessError, BatchwatchError, SecretError
+from batchwatch.batch import safe_id
+from batchwatch.errors import (
+    AccessError,
+    BatchwatchError,
+    SecretError,
+    UnsafeIdError,
+    without_keys,
+)
 
 if TYPE_CHECKING:
     from batchwatch.events import BatchEvent
@@ -62,6 +69,14 @@ def _exceptional(report: Report) -> dict[str, int]:
     }
 
 
+def _shown(name: str | None) -> str | None:
+    """Show an id or a name, unless it is something else that came into its place."""
+    try:
+        return name and without_keys(safe_id(name))
+    except UnsafeIdError:
+        return "…"
+
+
 def _of_account(error: BaseException) -> bool:
     """Whether an account as a whole cannot be used."""
     return isinstance(error, SecretError) or (isinstance(error, AccessError) and error.concerns_all)
@@ -84,8 +99,8 @@ def _tell_problem(problem: Problem) -> None:
     error = problem.error
     logger.warning(
         "set aside",
-        account=problem.account,
-        batch_id=problem.batch_id,
+        account=_shown(problem.account),
+        batch_id=_shown(problem.batch_id),
         error=type(error).__name__,
         reason=str(error),
         # What we did not foresee is shown with where it came from.

@@ -84,8 +84,16 @@ class Archiver(NamedTuple):
         if report.again is not None:
             wait = AT_ONCE if report.further else self._backoff(message)
             report.again = max(report.again, wait)
-            self.orders.again(message, report.again)
+            report.problems += self._let_come_back(message, report.again)
         return report
+
+    def _let_come_back(self, message: dict[str, Any], seconds: float) -> list[Problem]:
+        """Shorten or lengthen the wait; where that is refused, the queue's own time applies."""
+        try:
+            self.orders.again(message, seconds)
+        except Exception as error:  # noqa: BLE001 - the message has perhaps come back already
+            return [Problem(error)]
+        return []
 
     def _backoff(self, message: dict[str, Any]) -> float:
         """Two seconds, doubling with every time the message was received."""
