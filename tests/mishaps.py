@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from local.simulator import Script
 from tests.life import LEASE, VISIBILITY, life
 from tests.outside import PART, Call
@@ -123,6 +125,12 @@ def _ends(after: int, *, quietly: bool = False, ranges: bool = True) -> Kind:
     return Kind(happen, lambda name: name == "openai.content")
 
 
+def _never_takes(_: Life, call: Call) -> Any:
+    """Refuse an event as it is, not only now."""
+    said = {"Code": "InvalidParameter", "Message": "as the test wants"}
+    raise ClientError({"Error": said}, call.name)  # type: ignore[typeddict-item]
+
+
 def _nothing(_: Life) -> None:
     pass
 
@@ -150,6 +158,7 @@ KINDS: dict[str, Kind] = {
     "time-runs-out": _before(_nothing, LEASE - 5),
     "stands-still": _before(_nothing, LEASE + 1),
     "delivered-twice": _before(_same_message),
+    "never-takes": Kind(_never_takes, lambda name: name == "sns.Publish"),
     "is-behind": Kind(_behind, lambda name: name == "openai.batch"),
     **{f"cut-{at}": _ends(at) for at in (0, 1, PART - 1, PART, PART + 1, 3 * PART)},
     **{f"cut-{at}-no-range": _ends(at, ranges=False) for at in (1, PART, 3 * PART)},
