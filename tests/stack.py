@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 import threading
 import time
@@ -147,6 +148,13 @@ class Stack:
             "Attributes"
         ]
         return any(int(said[name]) for name in _COUNTS)
+
+
+def fresh_seed() -> int:
+    """Draw a seed, and print it for whoever wants to know it of a run that failed."""
+    seed = random.randrange(10**9)  # noqa: S311 - to be repeated, not secret
+    print(f"seed {seed}")  # noqa: T201 - shown where a test fails
+    return seed
 
 
 @contextmanager

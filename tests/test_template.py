@@ -136,6 +136,15 @@ def test_an_alarm_is_on_a_metric_that_is_told_and_reaches_who_looks_after_it() -
             assert [d["Value"].value for d in alarm["Dimensions"]] == ["AWS::StackName"]
 
 
+def test_every_alarm_has_a_runbook_and_every_metric_a_line() -> None:
+    told = (ROOT / "docs/operations.md").read_text()
+    telemetry = (ROOT / "layers/core/batchwatch/telemetry.py").read_text()
+
+    assert set(re.findall(r"^### (\w+)$", told, re.MULTILINE)) == set(ALARMS)
+    for metric in re.findall(r'(?:metric\(|\s)"([A-Z]\w+)"[,:]', telemetry):
+        assert f"`{metric}`" in told, metric
+
+
 def test_no_news_is_bad_news_of_polls_only() -> None:
     silent = {n for n, alarm in ALARMS.items() if alarm["TreatMissingData"] == "breaching"}
 

@@ -49,11 +49,13 @@ class Poller(NamedTuple):
 
     def poll(self, stop_at: float = inf) -> Report:
         """Poll each account until `stop_at`; one in trouble does not delay the others."""
+        report = self.sweep.run()
         try:
             accounts, troubles = self.accounts.all()
         except SecretError as error:
-            return Report(problems=[Problem(error)])
-        report = Report(problems=[Problem(trouble) for trouble in troubles])
+            report.problems.append(Problem(error))
+            return report
+        report.problems += [Problem(trouble) for trouble in troubles]
         if not accounts and not troubles:
             report.problems.append(Problem(SecretError("the secret names no account yet")))
         with ThreadPoolExecutor(max(1, len(accounts))) as pool:
@@ -61,7 +63,6 @@ class Poller(NamedTuple):
         for name, job in jobs:
             trouble = job.exception()
             report += Report(problems=[Problem(trouble, name)]) if trouble else job.result()
-        report += self.sweep.run()
         return report
 
     def _poll_one(self, account: Account, stop_at: float) -> Report:
