@@ -41,8 +41,21 @@ BATCHES = {
         _script("cancelled", unfinished=2, running=30, finalizing=20),
         _script("expired", unfinished=4),
     ),
+    "late": (_script("completed", failed=1),),
 }
-"""The first is of several parts and has errors; the others have few files or none."""
+"""The first is of several parts and has errors; the last learns late what its output is."""
+LATE = 4000
+"""Seconds until OpenAI tells the output's id: the end has been announced by then."""
+
+
+def _tell_late(life: Life) -> None:
+    told_at = life.world.clock.now + LATE
+
+    def hide(said: dict[str, Any]) -> None:
+        if life.world.clock.now < told_at:
+            said["output_file_id"] = None
+
+    life.world.openai.fault("GET /v1/batches/", times=-1, edit=hide)
 
 
 class Kind(NamedTuple):
@@ -195,6 +208,8 @@ class Schedule(NamedTuple):
 
         with life(meet) as run:
             run.lags = self.lag
+            if self.batches == "late":
+                _tell_late(run)
             run.run(BATCHES[self.batches])
             return Outcome(self, run.verdict(), run.repeated, tuple(run.crossings))
 
@@ -233,6 +248,7 @@ class Case(NamedTuple):
 CASES = [
     *(Case("ended", kind) for kind in KINDS),
     *(Case("stopped", kind) for kind in ("dies-before", "dies-after", "moved-on-before")),
+    *(Case("late", kind) for kind in ("dies-before", "dies-after", "redelivered-before")),
     *(Case("ended", kind, lag=True) for kind in ("dies-after", "poll-after", "redelivered-before")),
 ]
 
