@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import ClientError
+
 from local.simulator import Script
 from tests.life import LEASE, VISIBILITY, life
 from tests.outside import PART, Call
@@ -39,8 +41,21 @@ BATCHES = {
         _script("cancelled", unfinished=2, running=30, finalizing=20),
         _script("expired", unfinished=4),
     ),
+    "late": (_script("completed", failed=1),),
 }
-"""The first is of several parts and has errors; the others have few files or none."""
+"""The first is of several parts and has errors; the last learns late what its output is."""
+LATE = 4000
+"""Seconds until OpenAI tells the output's id: the end has been announced by then."""
+
+
+def _tell_late(life: Life) -> None:
+    told_at = life.world.clock.now + LATE
+
+    def hide(said: dict[str, Any]) -> None:
+        if life.world.clock.now < told_at:
+            said["output_file_id"] = None
+
+    life.world.openai.fault("GET /v1/batches/", times=-1, edit=hide)
 
 
 class Kind(NamedTuple):
@@ -123,6 +138,12 @@ def _ends(after: int, *, quietly: bool = False, ranges: bool = True) -> Kind:
     return Kind(happen, lambda name: name == "openai.content")
 
 
+def _never_takes(_: Life, call: Call) -> Any:
+    """Refuse an event as it is, not only now."""
+    said = {"Code": "InvalidParameter", "Message": "as the test wants"}
+    raise ClientError({"Error": said}, call.name)  # type: ignore[typeddict-item]
+
+
 def _nothing(_: Life) -> None:
     pass
 
@@ -150,6 +171,7 @@ KINDS: dict[str, Kind] = {
     "time-runs-out": _before(_nothing, LEASE - 5),
     "stands-still": _before(_nothing, LEASE + 1),
     "delivered-twice": _before(_same_message),
+    "never-takes": Kind(_never_takes, lambda name: name == "sns.Publish"),
     "is-behind": Kind(_behind, lambda name: name == "openai.batch"),
     **{f"cut-{at}": _ends(at) for at in (0, 1, PART - 1, PART, PART + 1, 3 * PART)},
     **{f"cut-{at}-no-range": _ends(at, ranges=False) for at in (1, PART, 3 * PART)},
@@ -186,6 +208,8 @@ class Schedule(NamedTuple):
 
         with life(meet) as run:
             run.lags = self.lag
+            if self.batches == "late":
+                _tell_late(run)
             run.run(BATCHES[self.batches])
             return Outcome(self, run.verdict(), run.repeated, tuple(run.crossings))
 
@@ -224,6 +248,7 @@ class Case(NamedTuple):
 CASES = [
     *(Case("ended", kind) for kind in KINDS),
     *(Case("stopped", kind) for kind in ("dies-before", "dies-after", "moved-on-before")),
+    *(Case("late", kind) for kind in ("dies-before", "dies-after", "redelivered-before")),
     *(Case("ended", kind, lag=True) for kind in ("dies-after", "poll-after", "redelivered-before")),
 ]
 

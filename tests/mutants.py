@@ -88,6 +88,7 @@ _NO_VERSION = Swap(
 # Each of these two would do alone; only without both does a batch go back.
 _READ_LATE = Swap("poll.AccountPoll._ask", "record.v != known.v", "False")
 _BELIEVES_OLD = Swap("watch._stale", "return said.status", "return False and said.status")
+_IF_OURS = '"files.#role.lease.#owner = :owner"'
 _NO_SIZE = Swap("copying._verify", "tally.size != expected", "False")
 
 MUTANTS = {
@@ -134,6 +135,15 @@ MUTANTS = {
     ),
     "publishes from memory what was refused": Mutant(
         (_PUBLISHES_TOO,), "ended/moved-on-before", "dynamodb.UpdateItem"
+    ),
+    "leaves no file to who holds its lease": Mutant(
+        (
+            Swap("ledger.Ledger.claim", 'f"({_FREE} OR', 'f"(attribute_exists(v) OR {_FREE} OR'),
+            Swap("ledger.Ledger.note_upload", _IF_OURS, '"attribute_exists(v)"'),
+            Swap("ledger.Ledger.give_back", _IF_OURS, '"attribute_exists(v)"'),
+        ),
+        "ended/delivered-twice",
+        "openai.content",
     ),
     "closes without a condition": Mutant(
         (

@@ -28,8 +28,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, help="processes (as many as there are cores)")
     given = parser.parse_args()
     with ProcessPoolExecutor(given.jobs) as pool:
-        every = [str(one) for case in pool.map(_points, CASES) for one in case]
-        wanted = given.schedules or every[:: given.every]
+        wanted = given.schedules
+        if not wanted:
+            points = [str(one) for case in pool.map(_points, CASES) for one in case]
+            wanted = points[:: given.every]
         return _tell(pool.map(_run, wanted, chunksize=4))
 
 

@@ -19,6 +19,7 @@ from tests.world import KEY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from local.simulator import Script
     from tests.life import Life
     from tests.outside import Call
 
@@ -27,9 +28,10 @@ SETTINGS = settings(
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=5,
+    max_examples=4,
     stateful_step_count=12,
 )
+scripts = st.sampled_from([script for several in BATCHES.values() for script in several])
 kinds = st.sampled_from(sorted(KINDS))
 calls = st.integers(1, 30)
 
@@ -46,10 +48,10 @@ class AnyOrder(RuleBasedStateMachine):
         self._happens: str | None = None
         self._calls_left = 0
 
-    @rule(batches=st.sampled_from(sorted(BATCHES)), which=st.integers(0, 1))
-    def a_batch_begins(self, batches: str, which: int) -> None:
+    @rule(script=scripts)
+    def a_batch_begins(self, script: Script) -> None:
         """Watch one more."""
-        self.life.begin(BATCHES[batches][which])
+        self.life.begin(script)
 
     @rule()
     def openai_advances(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.mishaps import BATCHES, CASES, Case, calm
 
-EVERY = 45
+EVERY = 90
 """By default one point in so many is tried, others for each kind."""
 
 
