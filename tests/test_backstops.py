@@ -12,8 +12,8 @@ from batchwatch.ledger import Ledger
 from batchwatch.record import FileState
 from batchwatch.sweep import SEGMENTS
 from local.simulator import Script
-from tests.checker import faults
-from tests.collect import collect
+from tests.judge.checker import faults
+from tests.judge.collect import collect
 from tests.world import ACCOUNT
 
 if TYPE_CHECKING:

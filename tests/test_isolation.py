@@ -15,8 +15,8 @@ from batchwatch.poll import in_turn
 from batchwatch.record import Record
 from local.simulator import Script
 from tests.builders import modest
-from tests.checker import faults
-from tests.collect import collect
+from tests.judge.checker import faults
+from tests.judge.collect import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

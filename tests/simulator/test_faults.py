@@ -10,8 +10,8 @@ import pytest
 
 from local.simulator import Fault, Script, SimulatedOpenAI
 from local.simulator.lifecycle import file_id
-from tests.test_lifecycle import COMPLETED
-from tests.test_simulator import Client, Clock, error
+from tests.simulator.test_lifecycle import COMPLETED
+from tests.simulator.test_server import Client, Clock, error
 
 HTML = {"Content-Type": "text/html"}
 

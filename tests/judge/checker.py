@@ -17,8 +17,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.checked_files import FINAL, Case, Truth, file_faults, object_faults
-from tests.history import TERMINAL, chain_faults, read
+from tests.judge.checked_files import FINAL, Case, Truth, file_faults, object_faults
+from tests.judge.history import TERMINAL, chain_faults, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

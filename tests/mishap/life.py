@@ -18,9 +18,9 @@ from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
 from batchwatch.transfer import Shift
 from local.simulator import SimulatedOpenAI
-from tests.checker import Outside, faults, faults_so_far
-from tests.collect import collect
-from tests.outside import Call, Line, Process, drawn
+from tests.judge.checker import Outside, faults, faults_so_far
+from tests.judge.collect import collect
+from tests.mishap.outside import Call, Line, Process, drawn
 from tests.world import KEY, REGION, Clock, as_lambda_sees, build
 
 if TYPE_CHECKING:

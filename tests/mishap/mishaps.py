@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from local.simulator import Script
-from tests.life import LEASE, VISIBILITY, life
-from tests.outside import PART, Call
+from tests.mishap.life import LEASE, VISIBILITY, life
+from tests.mishap.outside import PART, Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.life import Life
+    from tests.mishap.life import Life
 
 MOVES = 20
 """Seconds in which OpenAI moves on by a status."""

@@ -17,7 +17,7 @@ import pytest
 
 from local.simulator import SimulatedOpenAI
 from local.simulator.lifecycle import Script, file_id
-from tests.test_lifecycle import (
+from tests.simulator.test_lifecycle import (
     ANSWERED,
     COMPLETED,
     EXPIRED,

@@ -10,18 +10,18 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from tests.checker import faults_so_far
-from tests.collect import collect
-from tests.life import life
-from tests.mishaps import BATCHES, KINDS, MOVES
+from tests.judge.checker import faults_so_far
+from tests.judge.collect import collect
+from tests.mishap.life import life
+from tests.mishap.mishaps import BATCHES, KINDS, MOVES
 from tests.world import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.simulator import Script
-    from tests.life import Life
-    from tests.outside import Call
+    from tests.mishap.life import Life
+    from tests.mishap.outside import Call
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 SETTINGS = settings(
@@ -80,7 +80,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(kind=kinds, n=calls)
     def a_poll_meets(self, kind: str, n: int) -> None:
-        """A death, another process, an error: tests/mishaps.py has them all."""
+        """A death, another process, an error: tests/mishap/mishaps.py has them all."""
         self._step(self.life.poll, kind, n)
 
     @rule(kind=kinds, n=calls)

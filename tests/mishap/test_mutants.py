@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mishaps import Case
-from tests.mutants import MUTANTS, Mutant, Swap, living
+from tests.mishap.mishaps import Case
+from tests.mishap.mutants import MUTANTS, Mutant, Swap, living
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)

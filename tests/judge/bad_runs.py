@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.checker import Truth
-from tests.hand_made import ERROR, LOST, OUTPUT, WHOLE, Edit, Run, event, folder, key_of
+from tests.judge.checker import Truth
+from tests.judge.hand_made import ERROR, LOST, OUTPUT, WHOLE, Edit, Run, event, folder, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from local.simulator import SimulatedOpenAI
-from tests.test_lifecycle import COMPLETED, START
-from tests.test_simulated_faults import download_of, part
-from tests.test_simulator import KEY, Client, Clock
+from tests.simulator.test_faults import download_of, part
+from tests.simulator.test_lifecycle import COMPLETED, START
+from tests.simulator.test_server import KEY, Client, Clock
 
 CLOSED, RESET = httpx.RemoteProtocolError, httpx.ReadError
 FRAMINGS: list[dict[str, Any]] = [{}, {"chunked": True}]

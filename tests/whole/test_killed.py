@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.simulator import Script
-from tests.checker import faults
-from tests.stack import Stack, deployed, fresh_seed
+from tests.judge.checker import faults
+from tests.whole.stack import Stack, deployed, fresh_seed
 from tests.world import KEY
 
 if TYPE_CHECKING:

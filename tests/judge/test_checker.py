@@ -11,11 +11,11 @@ import pytest
 
 from local.simulator import Script
 from local.simulator.lifecycle import file_id
-from tests import checked_files, checker, history
-from tests.bad_runs import BAD, CANARY, OTHER_ID, kept, other_text
-from tests.checker import faults, faults_so_far
-from tests.collect import collect
-from tests.hand_made import BUCKET, LOST, WHOLE, Run, good_run
+from tests.judge import checked_files, checker, history
+from tests.judge.bad_runs import BAD, CANARY, OTHER_ID, kept, other_text
+from tests.judge.checker import faults, faults_so_far
+from tests.judge.collect import collect
+from tests.judge.hand_made import BUCKET, LOST, WHOLE, Run, good_run
 from tests.world import KEY
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from local.emulator import Emulator
 from local.run import PARAMETERS
 from local.service import ACCOUNT, Service, Subscriber
 from local.simulator import SimulatedOpenAI
-from tests.checker import Outside, truths
+from tests.judge.checker import Outside, truths
 from tests.world import KEY
 
 if TYPE_CHECKING:

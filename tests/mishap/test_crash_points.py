@@ -1,14 +1,14 @@
 """Nothing is lost, forked or put back, wherever a process dies, a call fails or another gets in.
 
-Each mishap of tests/mishaps.py at each call that the service makes; by default at a few of them,
-spread over all. Repeat a run that failed: `uv run python -m tests.sweep SCHEDULE`.
+Each mishap of mishaps.py at each call that the service makes; by default at a few of them,
+spread over all. Repeat a run that failed: `uv run python -m tests.mishap.sweep SCHEDULE`.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.mishaps import BATCHES, CASES, Case, calm
+from tests.mishap.mishaps import BATCHES, CASES, Case, calm
 
 EVERY = 90
 """By default one point in so many is tried, others for each kind."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from local.scenario import scenario
 from local.simulator.trouble import Chance
-from tests.checker import faults
-from tests.stack import deployed, fresh_seed
+from tests.judge.checker import faults
+from tests.whole.stack import deployed, fresh_seed
 from tests.world import KEY
 
 SHARE = 0.2

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.checker import Outside, Truth
+from tests.judge.checker import Outside, Truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""`python -m tests.sweep`: every crash and race point, or the schedules named; says what was wrong.
+"""`python -m tests.mishap.sweep`: every crash and race point, or the schedules named, judged.
 
-`uv run python -m tests.sweep 'ended/dies-after-17-sns.Publish'` repeats a run that failed.
+`uv run python -m tests.mishap.sweep 'ended/dies-after-17-sns.Publish'` repeats a run that failed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import tests.conftest  # noqa: F401 - first: it clears the environment of the person's own AWS
-from tests.mishaps import CASES, Case, Outcome, Schedule
+from tests.mishap.mishaps import CASES, Case, Outcome, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ _COUNTED = {"I1": "lost", "I2": "forked", "I3": "backwards or with a gap"}
 
 def main() -> int:
     """Run, and return 0 if nothing was wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tests.sweep", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.mishap.sweep", description=__doc__)
     parser.add_argument("schedules", nargs="*", help="which runs (none: every one)")
     parser.add_argument("--every", type=int, default=1, help="of all runs, take every n-th")
     parser.add_argument("--jobs", type=int, help="processes (as many as there are cores)")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tests.history import Event
+    from tests.judge.history import Event
 
 FINAL = ("archived", "gone", "failed")
 LOST = ("batch.file_gone", "batch.file_failed")

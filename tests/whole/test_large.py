@@ -8,7 +8,7 @@ import json
 import pytest
 
 from local.simulator import Script
-from tests.stack import Stack, deployed
+from tests.whole.stack import Stack, deployed
 
 TRIES = 3
 SIZES = pytest.mark.parametrize(

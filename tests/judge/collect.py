@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
-from tests.checker import Outside, truths
+from tests.judge.checker import Outside, truths
 from tests.world import REGION
 
 if TYPE_CHECKING:

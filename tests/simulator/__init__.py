@@ -1,0 +1,1 @@
+"""The simulated OpenAI, as it is on the wire."""

@@ -1,0 +1,1 @@
+"""The whole service: the template deployed into the local AWS, its real handlers, processes."""
