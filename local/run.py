@@ -132,6 +132,8 @@ class Run:
                 break
             time.sleep(0.2)
         ticks.shutdown(wait=True)
+        if tick:
+            self._look_at(tick.result(), service)
         self._listen(listener, service)
         return not last_call
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchwatch.download import LEAST, Source
+from batchwatch.download import Source
 from batchwatch.errors import (
     BadAnswerError,
     CutOffError,
@@ -27,8 +27,8 @@ from tests.builders import OUTPUT, modest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MB = 1_000_000
-CONTENT = bytes(range(256)) * 12_000  # some three megabytes
+LEAST = 1000
+CONTENT = bytes(range(256)) * 12  # some three times as much
 ETAG = '"one"'
 
 
@@ -64,6 +64,14 @@ class Origin:
             return
         yield rest[: self.cuts.pop(0)]
         raise httpx.ReadError("cut")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_scale() -> Iterator[None]:
+    """A kilobyte for a megabyte."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batchwatch.download.LEAST", LEAST)
+        yield
 
 
 def source(

@@ -51,6 +51,7 @@ def test_a_file_that_is_cut_again_and_again_arrives_at_the_price_of_once(
         assert stack.uploads() == 0
 
 
+@pytest.mark.full
 @SIZES
 def test_a_file_that_is_always_cut_and_never_gone_on_with_is_given_up(
     size: int, cut_every: int
