@@ -21,6 +21,8 @@ from batchwatch.errors import (
     StoppedError,
 )
 
+from batchwatch.record import Tally
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -238,6 +240,22 @@ def test_an_upload_that_s3_has_dropped_is_begun_anew(tries: Tries) -> None:
     tries.archive.abort(KEY, tries.upload.id)
     origin = Origin()
 
+    tries.copy(origin)
+
+    whole(tries)
+    assert origin.read_from == [0]
+
+
+@pytest.mark.parametrize("all_noted", [False, True])
+def test_parts_that_s3_does_not_have_are_not_built_on(tries: Tries, *, all_noted: bool) -> None:
+    tries.interrupted(Origin(trouble=(2 * PART, CutOffError("cut"))), CutOffError)
+    assert tries.upload
+    more = Tally().add(CONTENT if all_noted else CONTENT[: 3 * PART])
+    tries.noted.append(tries.upload.model_copy(update={"parts": 3, "done": more}))
+    origin = Origin()
+
+    if all_noted:
+        tries.interrupted(origin, BadUploadError)
     tries.copy(origin)
 
     whole(tries)
