@@ -20,7 +20,6 @@ from batchwatch.errors import (
     ShortDownloadError,
     StoppedError,
 )
-
 from batchwatch.record import Tally
 
 if TYPE_CHECKING:
