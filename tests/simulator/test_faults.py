@@ -2,44 +2,17 @@
 
 import gzip
 import tracemalloc
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from local.simulator import Fault, Script, SimulatedOpenAI
-from local.simulator.lifecycle import file_id
+from local.simulator import Fault
+from tests.simulator.client import Client, download_of
 from tests.simulator.test_lifecycle import COMPLETED
-from tests.simulator.test_server import Client, Clock, error
+from tests.simulator.test_server import error
 
 HTML = {"Content-Type": "text/html"}
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    clock = Clock()
-    with SimulatedOpenAI(clock=clock) as simulated, Client(simulated, clock) as client:
-        yield client
-    assert simulated.errors == []
-
-
-@pytest.fixture
-def url(client: Client) -> str:
-    """Where the output file of a batch that has ended is downloaded."""
-    return download_of(client, replace(COMPLETED, output_bytes=50_000))
-
-
-@pytest.fixture
-def content(client: Client, url: str) -> bytes:
-    return client.simulated.file(url.split("/")[2]).read_bytes()
-
-
-def download_of(client: Client, script: Script) -> str:
-    """Let a batch run to its end, and name where its output file is."""
-    name = client.simulated.add(script)
-    client.clock.now += 60
-    return f"/files/{file_id(name, 'output')}/content"
 
 
 def part(first: int, last: int | str = "", **headers: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import os
 import socket
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 
 from local.simulator import SimulatedOpenAI
 from local.simulator.lifecycle import Script, file_id
+from tests.simulator.client import KEY, Client, Clock
 from tests.simulator.test_lifecycle import (
     ANSWERED,
     COMPLETED,
@@ -29,33 +29,6 @@ from tests.simulator.test_lifecycle import (
 )
 
 PURPOSE: dict[str, Any] = {"purpose": (None, "batch")}
-KEY = {"Authorization": "Bearer sk-simulated"}
-
-
-class Clock:
-    """A time that only a test moves."""
-
-    now = START
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-
-class Client(httpx.Client):
-    """A client of the simulated OpenAI, which it can reach behind the wire."""
-
-    def __init__(self, simulated: SimulatedOpenAI, clock: Clock) -> None:
-        super().__init__(base_url=simulated.base_url, headers=KEY, trust_env=False)
-        self.simulated, self.clock = simulated, clock
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    clock = Clock()
-    with SimulatedOpenAI(clock=clock) as simulated, Client(simulated, clock) as client:
-        yield client
-    assert simulated.errors == []
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from http.client import HTTPConnection
@@ -12,33 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from local.simulator import SimulatedOpenAI
-from tests.simulator.test_faults import download_of, part
+from tests.simulator.client import KEY, Client, download_of
+from tests.simulator.test_faults import part
 from tests.simulator.test_lifecycle import COMPLETED, START
-from tests.simulator.test_server import KEY, Client, Clock
 
 CLOSED, RESET = httpx.RemoteProtocolError, httpx.ReadError
 FRAMINGS: list[dict[str, Any]] = [{}, {"chunked": True}]
 BREAKS: list[dict[str, Any]] = [{}, {"reset": True}]
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    clock = Clock()
-    with SimulatedOpenAI(clock=clock) as simulated, Client(simulated, clock) as client:
-        yield client
-    assert simulated.errors == []
-
-
-@pytest.fixture
-def url(client: Client) -> str:
-    """Where the output file of a batch that has ended is downloaded."""
-    return download_of(client, replace(COMPLETED, output_bytes=50_000))
-
-
-@pytest.fixture
-def content(client: Client, url: str) -> bytes:
-    return client.simulated.file(url.split("/")[2]).read_bytes()
 
 
 def received(client: Client, url: str, **asked: Any) -> tuple[bytes, type[Exception] | None]:
