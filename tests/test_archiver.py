@@ -372,3 +372,16 @@ def test_an_id_that_could_lead_elsewhere_is_not_fetched(world: World) -> None:
 
     assert state(world, batch_id) is FileState.FAILED
     assert not any("models" in request.path for request in world.openai.requests)
+
+
+def test_a_record_that_is_there_and_cannot_be_read_is_not_told_as_archived(world: World) -> None:
+    batch_id = ended(world)
+    key = f"batches/account={ACCOUNT}/created=2026-11-18/{batch_id}/batch.json"
+    world.runtime.s3.put_object(Bucket="bucket", Key=key, Body=b"{}")
+    world.refuse("GetObject", "AccessDenied", status=403)
+
+    world.archive()
+
+    assert state(world, batch_id, Role.RECORD) is FileState.COPYING
+    world.archive()
+    assert world.record(batch_id).files[Role.RECORD].bytes == 2

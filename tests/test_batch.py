@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchwatch.batch import LARGEST, Batch, Role, Status, cut, safe_id
+from batchwatch.batch import Batch, Role, Status, safe_id
+from batchwatch.cutting import LARGEST, cut
 from batchwatch.errors import BadAnswerError, UnsafeIdError
 from tests.builders import (
     BATCH,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchwatch.batch import LARGEST, Batch, Role, Status, cut
+from batchwatch.batch import Batch, Role, Status
+from batchwatch.cutting import LARGEST, cut
 from batchwatch.events import ArchivedFile, BatchEvent, event_id, make_event, outcome
 from tests.builders import (
     BATCH,

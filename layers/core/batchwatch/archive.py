@@ -67,8 +67,12 @@ class Archive:
 
     def put(self, key: str, body: bytes) -> Stored:
         """Write a small object once; one that is there already stays, and is what counts."""
-        there = None if self._put(key, body) else self.measure(key)
-        return there or self._stored(key, Tally().add(body))
+        if self._put(key, body):
+            return self._stored(key, Tally().add(body))
+        there = self.measure(key)
+        if there is None:
+            raise BadUploadError(f"{self.uri(key)} is there and cannot be read")
+        return there
 
     def put_file(self, key: str, body: bytes) -> Stored:
         """Write a file that fits into one part; ShortDownloadError if another has its place."""

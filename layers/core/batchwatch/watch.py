@@ -14,7 +14,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from batchwatch.batch import Batch, Role, Status, cut
+from batchwatch.batch import Batch, Role, Status
+from batchwatch.cutting import cut
 from batchwatch.events import ArchivedFile, BatchEvent, make_event
 from batchwatch.record import Change, File, FileState, Record, ended
 
