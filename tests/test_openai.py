@@ -260,9 +260,9 @@ BACKOFF = [(0.375, 0.5), (0.75, 1.0)]
         (failing(429, retry_after_ms="1500", retry_after="7"), [(1.5, 1.5)] * 2),
         (failing(429, retry_after_ms="soon", retry_after="7"), [(7, 7)] * 2),
         (failing(429, retry_after="0.25"), [(0.25, 0.25)] * 2),
-        (failing(429, retry_after="120"), [(120, 120)] * 2),
-        (failing(429, retry_after="121"), []),
-        (failing(429, retry_after_ms="120001"), []),
+        (failing(429, retry_after="10"), [(10, 10)] * 2),
+        (failing(429, retry_after="11"), []),
+        (failing(429, retry_after_ms="10001"), []),
         *[(failing(429, retry_after=odd), BACKOFF) for odd in ("0", "-3", "soon", "nan", "")],
         (httpx.ConnectError("refused"), BACKOFF),
         (httpx.ReadTimeout("silent"), BACKOFF),
@@ -282,7 +282,7 @@ def test_a_request_is_repeated_twice_where_that_may_help(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "waits"), [(60, [(50, 60)] * 2), (600, []), (-9, BACKOFF)], ids=str
+    ("seconds", "waits"), [(9, [(6, 9)] * 2), (600, []), (-9, BACKOFF)], ids=str
 )
 def test_a_date_to_come_back_at_is_kept(seconds: float, waits: list[tuple[float, float]]) -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
@@ -406,7 +406,7 @@ def test_a_key_is_in_no_error(key: str) -> None:
 
 def test_what_a_server_leaves_of_a_key_is_in_no_error() -> None:
     told = "Incorrect API key provided: sk-pr***3_45. You can find your key at your account."
-    with pytest.raises(AccessError, match=r"provided: sk-…\. You can") as refusal:
+    with pytest.raises(AccessError, match="provided: … You can") as refusal:
         wire(Answer(401, {"error": {"message": told}})).openai().retrieve(BATCH)
     assert "3_45" not in str(refusal.value)
 

@@ -29,7 +29,8 @@ _ALREADY_THERE = "PreconditionFailed"
 _NO_UPLOAD = "NoSuchUpload"  # completed (and the answer was lost), aborted or dropped
 _AT_ONCE = "ConditionalRequestConflict"  # somebody writes or deletes the same key at this moment
 _AT_ONCE_TRIES = 3
-_UNREADABLE = {"NoSuchKey", "AccessDenied"}  # who may not list is told the second for the first
+_NOT_THERE = "NoSuchKey"
+_DENIED = "AccessDenied"  # also in place of NoSuchKey, to who may not list
 _WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "BadDigest", "InvalidRequest"}
 _PIECE = 1024 * 1024
 MOST_PARTS = 10_000
@@ -69,10 +70,7 @@ class Archive:
         """Write a small object once; one that is there already stays, and is what counts."""
         if self._put(key, body):
             return self._stored(key, Tally().add(body))
-        there = self.measure(key)
-        if there is None:
-            raise BadUploadError(f"{self.uri(key)} is there and cannot be read")
-        return there
+        return self.measure(key)
 
     def put_file(self, key: str, body: bytes) -> Stored:
         """Write a file that fits into one part; ShortDownloadError if another has its place."""
@@ -96,14 +94,19 @@ class Archive:
     def put_part(self, key: str, upload: str, number: int, body: bytes) -> Part:
         """Send a part with its checksum, which S3 verifies. The same part again replaces it."""
         crc32 = _crc32_header(body)
-        answer = self._s3.upload_part(
-            Bucket=self._bucket,
-            Key=key,
-            UploadId=upload,
-            PartNumber=number,
-            Body=body,
-            ChecksumCRC32=crc32,
-        )
+        try:
+            answer = self._s3.upload_part(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload,
+                PartNumber=number,
+                Body=body,
+                ChecksumCRC32=crc32,
+            )
+        except ClientError as error:
+            if _code(error) != _NO_UPLOAD:
+                raise
+            raise BadUploadError("S3 no longer has the upload") from error
         named = {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc32}
         return Part(len(body), _completed(named))
 
@@ -140,7 +143,7 @@ class Archive:
             if _code(error) not in {_ALREADY_THERE, _NO_UPLOAD, _AT_ONCE}:
                 raise
             self.abort(key, upload)
-            return self.found(key, tally)
+            return self.found(key, tally, certain=_code(error) == _ALREADY_THERE)
         return self._stored(key, tally)
 
     def abort(self, key: str, upload: str) -> None:
@@ -148,15 +151,19 @@ class Archive:
         with suppress(ClientError, BotoCoreError):
             self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
 
-    def found(self, key: str, tally: Tally) -> Stored:
+    def found(self, key: str, tally: Tally, *, certain: bool = True) -> Stored:
         """Return an object written by an earlier try; it is read to the end, and must be the file.
 
-        ShortDownloadError if it is another, BadUploadError if there is none.
+        ShortDownloadError if it is another; BadUploadError if there is none, unless it is certain
+        that there is one.
         """
-        there = self.measure(key)
+        try:
+            there = self.measure(key)
+        except ClientError as error:
+            if certain or _code(error) not in {_NOT_THERE, _DENIED}:
+                raise
+            raise BadUploadError(f"neither the upload nor {self.uri(key)} is there") from error
         ours = self._stored(key, tally)
-        if there is None:
-            raise BadUploadError(f"neither the upload nor {self.uri(key)} is there")
         if there != ours:
             raise ShortDownloadError(
                 f"{self.uri(key)} has {there.size} bytes, crc32 {there.crc32};"
@@ -164,14 +171,9 @@ class Archive:
             )
         return there
 
-    def measure(self, key: str) -> Stored | None:
-        """Read an object from end to end; None if it is not there."""
-        try:
-            body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
-        except ClientError as error:
-            if _code(error) not in _UNREADABLE:
-                raise
-            return None
+    def measure(self, key: str) -> Stored:
+        """Read an object from end to end."""
+        body = self._s3.get_object(Bucket=self._bucket, Key=key)["Body"]
         tally = Tally()
         for piece in body.iter_chunks(_PIECE):
             tally = tally.add(piece)

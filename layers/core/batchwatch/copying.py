@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.errors import (
     BadUploadError,
+    LostLeaseError,
     NoResumeError,
     OutOfTimeError,
     ShortDownloadError,
-    StoppedError,
 )
 from batchwatch.record import Tally, Upload
 
@@ -44,10 +44,18 @@ class Copying(NamedTuple):
         """Make an upload visible that lacks nothing more, without asking OpenAI for anything."""
         if upload.done.size != upload.size:
             return None
-        return self._complete(upload, self._noted_parts(upload))
+        try:
+            if (parts := self._noted_parts(upload)) is None:  # completed, and the answer was lost?
+                return self.archive.found(self.key, upload.done, certain=False)
+            return self.archive.complete(self.key, upload.id, parts, upload.done)
+        except (BadUploadError, ShortDownloadError):
+            self._forget(upload)
+            raise
 
     def copy(self, source: Source, upload: Upload | None) -> Stored:
         """Copy what is missing of a file. When this returns, the object is there, and whole."""
+        if upload and source.size is None:
+            source.size = upload.size  # told by an answer, if not by the metadata
         part_bytes = self.archive.part_bytes(source.size)
         if upload and upload.size is not None and upload.size == source.size:
             parts = self._noted_parts(upload)
@@ -67,7 +75,9 @@ class Copying(NamedTuple):
 
     def _noted_parts(self, upload: Upload) -> list[Part] | None:
         """Return the parts noted; None where S3 does not have them (any more)."""
-        listed = self.archive.parts(self.key, upload.id) or {}
+        listed = self.archive.parts(self.key, upload.id)
+        if listed is None:
+            return None
         parts = [listed[n] for n in range(1, upload.parts + 1) if n in listed]
         return parts if sum(part.size for part in parts) == upload.done.size else None
 
@@ -99,30 +109,22 @@ class Copying(NamedTuple):
                 if number % NOTE_EVERY == 0:
                     self.note(upload)
             _verify(upload.done, source.size)
-        except StoppedError as stopped:
+            self.note(upload)
+            return self.archive.complete(self.key, upload.id, parts, upload.done)
+        except (NoResumeError, ShortDownloadError, BadUploadError):
+            self._forget(upload)
+            raise
+        except LostLeaseError:
+            raise
+        except Exception:
             if upload.parts > begun_at:
                 self.note(upload)
-                stopped.further = True
-            raise
-        except (NoResumeError, ShortDownloadError):
-            self._forget(upload)
-            raise
-        self.note(upload)
-        return self._complete(upload, parts)
-
-    def _complete(self, upload: Upload, parts: list[Part] | None) -> Stored:
-        """Complete an upload; one that is gone was completed before, and the answer was lost."""
-        try:
-            if parts is None:
-                return self.archive.found(self.key, upload.done)
-            return self.archive.complete(self.key, upload.id, parts, upload.done)
-        except (BadUploadError, ShortDownloadError):
-            self._forget(upload)
             raise
 
     def _forget(self, upload: Upload) -> None:
-        self.archive.abort(self.key, upload.id)
+        """Begin anew next time: first in the note, as a dead upload in it would never be left."""
         self.note(None)
+        self.archive.abort(self.key, upload.id)
 
 
 def _verify(tally: Tally, expected: int | None) -> None:

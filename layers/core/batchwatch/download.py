@@ -62,7 +62,7 @@ class Source:
         with self._openai.stream_file(self.id, headers) as answer:
             self._check_start(answer, start)
             self._check_size(answer, start)
-            self.etag = _strong(answer.headers.get("etag"))
+            self.etag = _strong(answer.headers.get("etag")) or (self.etag if start else None)
             try:
                 yield from answer.iter_bytes()
             except httpx.RequestError as error:

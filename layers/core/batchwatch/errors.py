@@ -6,9 +6,9 @@ BatchwatchError
 │   ├── AccessError          401, 403: the key, not the batch, is the matter
 │   └── BadAnswerError       an answer that is not what the API promises
 ├── CopyError                a file could not be copied this time
-│   ├── StoppedError         some of it came
-│   │   ├── CutOffError      the connection broke
-│   │   └── OutOfTimeError   the invocation was about to end
+│   ├── CutOffError          the connection broke
+│   ├── OutOfTimeError       the invocation was about to end
+│   ├── SpentError           it has had all its tries
 │   ├── ShortDownloadError   fewer or more bytes than the file has
 │   ├── NoResumeError        the rest of it is not to be had
 │   └── BadUploadError       what S3 has of it is of no use
@@ -22,6 +22,7 @@ BatchwatchError
 
 import re
 
+_ABOUT_WHAT_WAS_ASKED = {400, 404, 405, 410, 416, 422}
 _KEY = re.compile(r"sk-[A-Za-z0-9_*-]+")
 
 
@@ -47,7 +48,7 @@ class OpenAIError(BatchwatchError):
     @property
     def passing(self) -> bool:
         """Whether the matter is the API or the key at this time, rather than what was asked."""
-        return self.status is None or self.status in {401, 403, 408, 409, 429} or self.status >= 500  # noqa: PLR2004 - HTTP
+        return self.status not in _ABOUT_WHAT_WAS_ASKED
 
 
 class NotFoundError(OpenAIError):
@@ -72,29 +73,17 @@ class BadAnswerError(OpenAIError):
 class CopyError(BatchwatchError):
     """Raised when a file could not be copied this time."""
 
-    @property
-    def passing(self) -> bool:
-        """Whether the try was of use all the same, so that it does not count against the file."""
-        return False
 
-
-class StoppedError(CopyError):
-    """Raised when a copy ends early. `further`: whether it came further than the try before."""
-
-    further = False
-
-    @property
-    def passing(self) -> bool:
-        """Whether the try was of use."""
-        return self.further
-
-
-class CutOffError(StoppedError):
+class CutOffError(CopyError):
     """Raised when the connection breaks."""
 
 
-class OutOfTimeError(StoppedError):
+class OutOfTimeError(CopyError):
     """Raised when the invocation is about to end."""
+
+
+class SpentError(CopyError):
+    """Raised when a file has had all its tries, the last of which told nothing."""
 
 
 class ShortDownloadError(CopyError):

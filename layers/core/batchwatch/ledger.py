@@ -7,6 +7,7 @@ it is now is what counts, and it comes back with the refusal.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
@@ -125,8 +126,8 @@ class Ledger:
             ExpressionAttributeValues=_DONE_VALUES,
         )
 
-    def strays(self, segment: int, of: int) -> Iterator[tuple[str, str]]:
-        """Account and id of batches with work left that are not in the index `open`.
+    def strays(self, segment: int, of: int) -> Iterator[list[tuple[str, str]]]:
+        """Account and id of batches with work left that are not in the index `open`, by pages.
 
         Reads one of `of` segments of the table, consistently.
         """
@@ -141,8 +142,8 @@ class Ledger:
             ExpressionAttributeValues=_DONE_VALUES,
         )
         for page in pages:
-            for item in page["Items"]:
-                yield str(item["account"].get("S")), str(item["batch_id"].get("S"))
+            keys = [(item["account"].get("S"), item["batch_id"].get("S")) for item in page["Items"]]
+            yield [(str(account), str(batch_id)) for account, batch_id in keys]
 
     def reopen(self, account: str, batch_id: str) -> None:
         """Put a batch with work left back into the index `open`."""
@@ -170,13 +171,13 @@ class Ledger:
             f"({_FREE} OR files.#role.lease.#owner IN (:queue, :owner))"
             " AND files.#role.#state IN (:pending, :copying)",
             {
-                ":lease": {"owner": owner, "until": int(until)},
+                ":lease": {"owner": owner, "until": int(until), "parts": known.files[role].parts},
                 ":now": int(now),
                 ":pending": FileState.PENDING.value,
                 ":copying": FileState.COPYING.value,
                 ":queue": QUEUE,
                 ":owner": owner,
-                ":died": int(known.files[role].by_worker),
+                ":died": int(known.files[role].died),
             },
         )
 
@@ -192,19 +193,32 @@ class Ledger:
             {":owner": owner} | ({":upload": upload.model_dump()} if upload else {}),
         )
 
-    def give_back(
-        self, known: Record, role: Role, *, owner: str, until: float, tried: bool
+    def give_back(  # noqa: PLR0913 - all that a try leaves behind
+        self,
+        known: Record,
+        role: Role,
+        *,
+        owner: str,
+        until: float,
+        tried: bool = False,
+        missing_since: float | None = None,
     ) -> Record | None:
         """Hand a lease over to the queue, where the order for the next try is."""
         return self._lease(
             known,
             role,
-            "SET files.#role.tries = files.#role.tries + :tried, files.#role.lease = :lease",
+            "SET files.#role.tries = files.#role.tries + :tried, files.#role.lease = :lease"
+            + (
+                ", files.#role.#missing_since = :missing_since"
+                if missing_since is not None
+                else " REMOVE files.#role.#missing_since"
+            ),
             "files.#role.lease.#owner = :owner",
             {
                 ":owner": owner,
                 ":tried": int(tried),
                 ":lease": {"owner": QUEUE, "until": int(until)},
+                **({":missing_since": int(missing_since)} if missing_since is not None else {}),
             },
         )
 
@@ -222,14 +236,14 @@ class Ledger:
         self, known: Record, role: Role, update: str, condition: str, values: dict[str, Any]
     ) -> Record | None:
         """Change what concerns the work on a file; None if the condition does not hold."""
-        used = [n for n in ("state", "until", "owner", "upload") if f"#{n}" in update + condition]
+        names = {f"#{name}": name for name in re.findall(r"#(\w+)", f"{update} {condition}")}
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
                 Key=key_of(known.account, known.batch_id),
                 UpdateExpression=update,
                 ConditionExpression=condition,
-                ExpressionAttributeNames={"#role": role.value} | {f"#{n}": n for n in used},
+                ExpressionAttributeNames=names | {"#role": role.value},
                 ExpressionAttributeValues={name: to_dynamodb(v) for name, v in values.items()},
                 ReturnValues="ALL_NEW",
             )

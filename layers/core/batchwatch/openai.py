@@ -29,11 +29,13 @@ BASE_URL = "https://api.openai.com/v1"
 RETRIES = 2
 PAGE = 100
 MOST_PAGES = 1000
-_TIMEOUT = httpx.Timeout(30, connect=5)
+_TIMEOUT = httpx.Timeout(10, connect=5)
+_TIMEOUT_OF_FILES = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
 _MISSING = 404
 _DENIED = {401, 403}
 _KIND = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
+_MASKED = re.compile(r"\S*\*\*\S*")  # a key of which only the middle was taken out
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
@@ -132,9 +134,12 @@ class OpenAI:
 
     @contextmanager
     def stream_file(self, file_id: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
-        """Ask for the content of a file, to be read from the answer bit by bit."""
+        """Ask for the content of a file, to be read from the answer bit by bit.
+
+        Asks once: whoever copies has a deadline, and a queue to come back by.
+        """
         path = f"files/{_segment(file_id)}/content"
-        answer = self._send(path, headers=headers, stream=True)
+        answer = self._send(path, headers=headers, stream=True, retries=0)
         try:
             yield answer
         finally:
@@ -163,20 +168,24 @@ class OpenAI:
         params: dict[str, str | int] | None = None,
         headers: dict[str, str] | None = None,
         stream: bool = False,
+        retries: int = RETRIES,
     ) -> httpx.Response:
-        request = self._http.build_request("GET", path, params=params, headers=headers)
-        for attempt in range(RETRIES + 1):
+        timeout = _TIMEOUT_OF_FILES if stream else _TIMEOUT
+        request = self._http.build_request(
+            "GET", path, params=params, headers=headers, timeout=timeout
+        )
+        for attempt in range(retries + 1):
             try:
                 answer = self._http.send(request, stream=stream)
             except httpx.RequestError as error:
-                if attempt == RETRIES:
+                if attempt == retries:
                     raise OpenAIError(self._hide(f"GET {path}: {_trouble(error)}")) from error
                 self._sleep(backoff(attempt))
                 continue
             if answer.is_success:
                 return answer
             wait = pause(answer.status_code, answer.headers, attempt)
-            if attempt == RETRIES or wait is None:
+            if attempt == retries or wait is None:
                 raise self._error(path, answer)
             answer.close()
             self._sleep(wait)
@@ -240,7 +249,7 @@ def _reason(answer: httpx.Response) -> str:
     try:
         error = json.loads(answer.content)["error"]
         if answer.status_code in _DENIED:
-            return str(error["message"])
+            return _MASKED.sub("…", str(error["message"]))
         code = str(error["code"] or error["type"])
     except (ValueError, KeyError, TypeError, RecursionError, httpx.ResponseNotRead):
         return httpx.codes.get_reason_phrase(answer.status_code)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batchwatch.events import BatchEvent
 
 
-_REFUSED = {"InvalidParameter", "InvalidParameterValue", "ValidationException"}
+_REFUSED = {"InvalidParameter", "ParameterValueInvalid", "ValidationException"}
 
 
 class Publisher:
@@ -41,6 +41,7 @@ class Publisher:
             )
         except ClientError as error:
             code = error.response["Error"]["Code"]
-            if code not in _REFUSED:
+            of_topic = "TopicArn" in error.response["Error"].get("Message", "")
+            if code not in _REFUSED or of_topic:
                 raise
             raise RefusedEventError(f"SNS refused {event.type}: {code}") from error

@@ -39,10 +39,14 @@ class _Known(BaseModel):
 
 
 class Lease(_Known):
-    """Who works on a file, and until when (seconds since 1970) others leave it alone."""
+    """Who works on a file, and until when (seconds since 1970) others leave it alone.
+
+    `parts`: how many of its copy had been noted when the work began.
+    """
 
     owner: str
     until: float
+    parts: int = 0
 
 
 class Tally(_Known):
@@ -80,7 +84,8 @@ class Upload(_Known):
 class File(_Known):
     """What we know of one file of a batch.
 
-    `upload`: a copy under way. `tries`: how often it came out wrong. `ask_at` and `give_up_at`, in
+    `upload`: a copy under way. `tries`: how often it came out wrong. `missing_since`: the first 404
+    of those that have come in a row. `ask_at` and `give_up_at`, in
     seconds since 1970: when an awaited id is asked for next, and for how long.
     """
 
@@ -89,6 +94,7 @@ class File(_Known):
     tries: int = 0
     lease: Lease | None = None
     upload: Upload | None = None
+    missing_since: float | None = None
     ask_at: float | None = None
     give_up_at: float | None = None
     s3_uri: str | None = None
@@ -96,6 +102,16 @@ class File(_Known):
     lines: int | None = None
     crc32: str | None = None
     reason: str | None = None
+
+    @property
+    def parts(self) -> int:
+        """How many parts of its copy are noted."""
+        return self.upload.parts if self.upload else 0
+
+    @property
+    def died(self) -> bool:
+        """Whether a lease that is over is that of a worker which came no further."""
+        return self.lease is not None and self.by_worker and self.parts <= self.lease.parts
 
     @property
     def by_worker(self) -> bool:
@@ -170,5 +186,5 @@ class Change(_Known):
 
 def ended(file: File, state: FileState, **how: object) -> File:
     """Return a file at its end; nobody holds it and nothing of it is awaited any more."""
-    nothing = dict.fromkeys(("lease", "upload", "ask_at", "give_up_at", "reason"))
+    nothing = dict.fromkeys(("lease", "upload", "missing_since", "ask_at", "give_up_at", "reason"))
     return file.model_copy(update={**nothing, "state": state, **how})

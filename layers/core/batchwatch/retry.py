@@ -5,8 +5,8 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-LONGEST_WAIT = 120
-"""Seconds; a server that asks for more is not asked again now."""
+LONGEST_WAIT = 10
+"""Seconds; a server that asks for more is not asked again now: the next poll or try is soon."""
 _TRY_AGAIN = {408, 409, 429}
 
 

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     from batchwatch.ledger import Ledger
 
-SEGMENTS = 24
+SEGMENTS = 23
+"""Parts of the table. A prime: polls at any distance of whole hours come by all of them."""
+LONGEST = 10
+"""Seconds that a sweep may take; the next begins elsewhere."""
 _HOUR = 3600
 
 
 class Sweep:
-    """Looks through one of 24 parts of the table an hour, so that a day covers it.
+    """Looks through one part of the table an hour, so that a day covers it.
 
     The hour is remembered by the process only; a new one looks again, which does no harm.
     """
@@ -36,9 +39,13 @@ class Sweep:
         if hour == self._hour:
             return report
         try:
-            for account, batch_id in self._ledger.strays(hour % SEGMENTS, SEGMENTS):
-                self._ledger.reopen(account, batch_id)
-                report.repairs["Index"] += 1
+            stop_at = self._clock() + LONGEST
+            for page in self._ledger.strays(hour % SEGMENTS, SEGMENTS):
+                for account, batch_id in page:
+                    self._ledger.reopen(account, batch_id)
+                    report.repairs["Index"] += 1
+                if self._clock() >= stop_at:
+                    break
         except Exception as error:  # noqa: BLE001 - told; a poll is more than its backstop
             report.problems.append(Problem(error))
         else:

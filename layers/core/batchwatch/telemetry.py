@@ -63,7 +63,7 @@ def _exceptional(report: Report) -> dict[str, int]:
         "FilesGone": types.count("batch.file_gone"),
         "FilesFailed": types.count("batch.file_failed"),
         "ReducedEvents": sum(event.data.reduced for event in report.events),
-        "AccountsRefused": sum(_of_account(problem.error) for problem in report.problems),
+        "AccountsRefused": sum(_of_account(problem) for problem in report.problems),
         "BatchesLeft": report.left,
         **{f"{kind}Repairs": count for kind, count in report.repairs.items()},
     }
@@ -77,9 +77,12 @@ def _shown(name: str | None) -> str | None:
         return "…"
 
 
-def _of_account(error: BaseException) -> bool:
+def _of_account(problem: Problem) -> bool:
     """Whether an account as a whole cannot be used."""
-    return isinstance(error, SecretError) or (isinstance(error, AccessError) and error.concerns_all)
+    error = problem.error
+    refused = isinstance(error, AccessError) and error.concerns_all
+    alone = problem.account is not None and problem.batch_id is None
+    return refused or alone or isinstance(error, SecretError)
 
 
 def _tell_event(event: BatchEvent) -> None:

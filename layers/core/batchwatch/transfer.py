@@ -18,7 +18,7 @@ from batchwatch.errors import (
     LostLeaseError,
     NotFoundError,
     OpenAIError,
-    StoppedError,
+    SpentError,
     UnsafeIdError,
 )
 from batchwatch.orders import read_order
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from batchwatch.accounts import Accounts
     from batchwatch.archive import Archive, Stored
     from batchwatch.batch import Batch
-    from batchwatch.errors import BatchwatchError
     from batchwatch.ledger import Ledger
     from batchwatch.openai import Account, OpenAI
     from batchwatch.orders import Order, Orders
@@ -114,21 +113,21 @@ class Transfer(NamedTuple):
     def batch(self, order: Order, openai: OpenAI, shift: Shift) -> Report:
         """Bring every file of a batch to its end; one that cannot be had now comes again."""
         report = Report()
-        record = self.ledger.get(order.account, order.batch_id)
-        if not record.terminal:
+        if not self.ledger.get(order.account, order.batch_id).terminal:
             raise BadMessageError("an order for a batch that the ledger does not show as ended")
         for role in (Role.RECORD, Role.ERROR, Role.OUTPUT):  # the small ones first
+            if self.clock() >= shift.stop_at:
+                report += Report(again=0)  # not begun, so no try of it
+                continue
             try:
-                report += self._file(record, role, openai, shift)
-            except LostLeaseError:
-                report += self._taken(record, role)
+                report += self._file(order, role, openai, shift)
             except Exception as error:  # noqa: BLE001 - one file never holds up the others
-                further = isinstance(error, StoppedError) and error.further
-                report += Report(problems=[_problem(error, order)], again=0, further=further)
+                report += Report(problems=[_problem(error, order)], again=0)
         report.events += self.outbox.deliver(self.ledger.get(order.account, order.batch_id))
         return report
 
-    def _file(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> Report:
+    def _file(self, order: Order, role: Role, openai: OpenAI, shift: Shift) -> Report:
+        record = self.ledger.get(order.account, order.batch_id)  # the file before took its time
         file = record.files.get(role)
         if file is None or file.state.final or file.state is FileState.AWAITED:
             return Report()  # nothing to do, or (awaited) nothing yet: the poller orders again
@@ -136,29 +135,61 @@ class Transfer(NamedTuple):
         claimed = self.ledger.claim(record, role, owner=shift.owner, now=now, until=shift.until)
         if claimed is None:
             return self._taken(record, role)
-        if claimed.files[role].tries >= self.tries:
-            end = ended(claimed.files[role], FileState.FAILED, reason="no try came to an end")
-        else:
-            end = self._fetch(claimed, role, openai, shift)
-        record = self.ledger.get(record.account, record.batch_id)  # a copy takes its time
-        if end.state is not FileState.ARCHIVED:
-            self._leave_nothing(record, role, shift)
-        return self._end(record, role, end)
+        try:
+            return self._finish(claimed, role, self._copy(claimed, role, openai, shift), shift)
+        except LostLeaseError:
+            return self._taken(claimed, role)
+        except Exception as error:  # noqa: BLE001 - judged
+            return self._failed(claimed, role, error, shift)
 
-    def _leave_nothing(self, record: Record, role: Role, shift: Shift) -> None:
-        """Drop the parts of a file that is given up, unless another is at work on them."""
+    def _finish(self, known: Record, role: Role, end: File, shift: Shift) -> Report:
+        """Write the end of a file down; of one that is given up, nothing is left behind."""
+        record = self.ledger.get(known.account, known.batch_id)
         file = record.files[role]
-        if file.lease and file.lease.owner != shift.owner:
-            raise LostLeaseError("the lease has passed to another worker")
-        if file.upload and record.batch:
-            key = archive_key(record.account, record.batch, role)
-            self.archive.abort(key, file.upload.id)
-
-    def _end(self, record: Record, role: Role, end: File) -> Report:
+        if end.state is not FileState.ARCHIVED:
+            if file.lease and file.lease.owner != shift.owner:
+                raise LostLeaseError("the lease has passed to another worker")
+            if file.upload and record.batch:
+                key = archive_key(record.account, record.batch, role)
+                self.archive.abort(key, file.upload.id)
         witness = Witness(BY, self.clock(), self.rules)
         while change := file_ended(record, role, end, witness):  # refused: decide on what is there
             record = self.ledger.write(record, change)
         return Report(bytes_archived=end.bytes or 0)
+
+    def _failed(self, claimed: Record, role: Role, error: Exception, shift: Shift) -> Report:
+        """Judge a try that failed: it ends the file, or the lease goes back for another."""
+        before, now = claimed.files[role], self.clock()
+        after = self.ledger.get(claimed.account, claimed.batch_id).files[role]
+        further = came_further(before.upload, after.upload)
+        tried = _counts(error) and not further
+        missing_since = None
+        if isinstance(error, NotFoundError):
+            missing_since = now if before.missing_since is None else before.missing_since
+        if end := self._verdict(before, error, tried=tried, missing_since=missing_since):
+            return self._finish(claimed, role, end, shift)
+        self.ledger.give_back(
+            claimed,
+            role,
+            owner=shift.owner,
+            until=now + HOUR,
+            tried=tried,
+            missing_since=missing_since,
+        )
+        problem = Problem(error, claimed.account, claimed.batch_id)
+        return Report(problems=[problem], again=0, further=further)
+
+    def _verdict(
+        self, file: File, error: Exception, *, tried: bool, missing_since: float | None
+    ) -> File | None:
+        """Whether a failure is the end of a file; None: it is worth another try."""
+        if missing_since is not None:
+            over = self.clock() >= missing_since + self.rules.grace
+            return ended(file, FileState.GONE, reason=str(error)) if over else None
+        given_up = tried and file.tries + 1 >= self.tries
+        if given_up or isinstance(error, UnsafeIdError):
+            return ended(file, FileState.FAILED, reason=str(error))
+        return None
 
     def _taken(self, record: Record, role: Role) -> Report:
         """Somebody else has the file: come back when the lease ends, if it is not done then."""
@@ -169,45 +200,13 @@ class Transfer(NamedTuple):
             return Report(again=1)  # it was given back at this moment
         return Report(again=max(1, file.lease.until - self.clock()))
 
-    def _fetch(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> File:
-        """Copy a file and say how it ended; or raise, with the lease given back.
-
-        `tried`: the file itself came out wrong, which may happen only so often.
-        """
-        end: File | None = None
-        tried = False
-        try:
-            end = self._copy(record, role, openai, shift)
-        except (OpenAIError, CopyError, UnsafeIdError) as error:
-            tried = isinstance(error, UnsafeIdError) or not error.passing
-            end = self._verdict(record, role, error, tried=tried)
-            if end is None:
-                raise
-        finally:
-            if end is None:
-                until = self.clock() + HOUR
-                self.ledger.give_back(record, role, owner=shift.owner, until=until, tried=tried)
-        return end
-
-    def _verdict(
-        self, record: Record, role: Role, error: BatchwatchError, *, tried: bool
-    ) -> File | None:
-        """Whether a failure is the end of a file; None: it is worth another try."""
-        file = record.files[role]
-        if isinstance(error, UnsafeIdError):
-            return ended(file, FileState.FAILED, reason=str(error))
-        if isinstance(error, NotFoundError):
-            over = self.clock() >= record.moved_at + self.rules.grace
-            return ended(file, FileState.GONE, reason=str(error)) if over else None
-        given_up = tried and file.tries + 1 >= self.tries
-        return ended(file, FileState.FAILED, reason=str(error)) if given_up else None
-
     def _copy(self, record: Record, role: Role, openai: OpenAI, shift: Shift) -> File:
         file, batch = record.files[role], record.batch
         if batch is None:
             raise LedgerRowError("an ended batch without its object")
         key = archive_key(record.account, batch, role)
         if role is Role.RECORD:
+            self._must_have_tries(file)
             said = _last_words(batch, openai)
             stored = self.archive.put(key, json.dumps(said, ensure_ascii=False).encode())
         else:
@@ -233,8 +232,28 @@ class Transfer(NamedTuple):
         copying = Copying(self.archive, key, note, lambda: self.clock() >= shift.stop_at)
         if file.upload and (stored := copying.settle(file.upload)):
             return stored
+        self._must_have_tries(file)
         etag = file.upload.etag if file.upload else None
         return copying.copy(Source(openai, openai.file(file.file_id or ""), etag), file.upload)
+
+    def _must_have_tries(self, file: File) -> None:
+        """Refuse a file whose last workers all died, so that nobody could count for them."""
+        if file.tries >= self.tries:
+            raise SpentError("no try came to an end")
+
+
+def came_further(before: Upload | None, after: Upload | None) -> bool:
+    """Whether a try noted parts that the next one can build on."""
+    if after is None or after.size is None:
+        return False
+    return after.parts > (before.parts if before and before.id == after.id else 0)
+
+
+def _counts(error: Exception) -> bool:
+    """Whether a failure speaks against the file, which may happen only so often."""
+    if isinstance(error, OpenAIError):
+        return not (error.passing or isinstance(error, NotFoundError))
+    return isinstance(error, CopyError)
 
 
 def _problem(error: Exception, order: Order | None) -> Problem:
