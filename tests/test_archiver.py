@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchwatch.archive import PART_BYTES
 from batchwatch.batch import Role
-from batchwatch.record import FileState
+from batchwatch.record import FileState, Tally, Upload
 from batchwatch.transfer import Shift
 from local.simulator import Script
 from local.verdict import chain_faults
@@ -385,3 +385,135 @@ def test_a_record_that_is_there_and_cannot_be_read_is_not_told_as_archived(world
     assert state(world, batch_id, Role.RECORD) is FileState.COPYING
     world.archive()
     assert world.record(batch_id).files[Role.RECORD].bytes == 2
+
+
+def test_a_stray_404_long_after_the_end_does_not_end_a_file(world: World) -> None:
+    batch_id = ended(world)
+    file_id = world.openai.batch(batch_id)["output_file_id"]
+    world.clock.now += 50_000
+    world.openai.fault(f"/files/{file_id}", status=404)
+
+    world.archive()
+    assert state(world, batch_id) is FileState.COPYING
+    world.clock.now += 5000
+    world.openai.fault(f"/files/{file_id}", status=503, times=3)  # it is no 404 in a row
+    world.archive()
+    world.openai.fault(f"/files/{file_id}", status=404)
+    world.archive()
+    world.archive()
+
+    assert archived(world, batch_id) == source(world, batch_id)
+
+
+def test_a_404_is_waited_for_and_not_counted_as_a_try(world: World) -> None:
+    batch_id = ended(world)
+    world.openai.fault("GET /v1/files/", status=404, times=5)
+
+    for _ in range(6):
+        world.archive()
+
+    assert archived(world, batch_id) == source(world, batch_id)
+
+
+@pytest.mark.parametrize(
+    "then", [{"status": 503}, {"status": 429, "headers": {"retry-after": "120"}}, {"reset": True}]
+)
+def test_what_came_before_a_refusal_is_kept(world: World, then: dict[str, Any]) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    for _ in range(2):
+        world.openai.fault("/content", cut_after=17 * MB)
+        world.openai.fault("/content", **then)
+
+    reports = [world.archive()[0] for _ in range(3)]
+
+    assert [report.further for report in reports] == [True, True, False]
+    assert archived(world, batch_id) == source(world, batch_id)
+    assert world.openai.served < 1.3 * 40 * MB
+
+
+def test_what_came_before_trouble_with_the_bucket_is_kept(world: World) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    sent = []
+
+    def slow_down(**_: Any) -> None:
+        sent.append(1)
+        if len(sent) == 3:
+            raise ConnectionError("as the test wants")
+
+    world.runtime.s3.meta.events.register("before-call.s3.UploadPart", slow_down)
+
+    world.archive()
+
+    assert world.record(batch_id).files[Role.OUTPUT].parts == 2
+    world.archive()
+    assert archived(world, batch_id) == source(world, batch_id)
+
+
+@pytest.mark.parametrize("how", [{}, {"chunked": True}])
+def test_a_file_of_no_told_size_is_not_fetched_for_ever(world: World, how: dict[str, Any]) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    file_id = world.openai.batch(batch_id)["output_file_id"]
+    world.openai.fault(f"/files/{file_id}$", edit=lambda said: said.pop("bytes"), times=-1)
+    world.openai.ranges = not how
+    world.openai.fault("/content", cut_after=17 * MB, times=-1, **how)
+
+    for _ in range(10):
+        world.archive()
+
+    assert world.openai.served < 4 * 18 * MB
+    if how:
+        assert state(world, batch_id) is FileState.FAILED
+    else:
+        assert archived(world, batch_id) == source(world, batch_id)
+
+
+def test_a_file_for_which_no_time_is_left_is_not_begun_and_not_counted(world: World) -> None:
+    batch_id = ended(world)
+    message = {"receiptHandle": "r", "body": json.dumps(world.drop_orders()[0])}
+    now = world.clock.now
+
+    for _ in range(4):
+        report = world.runtime.archiver.work(message, Shift("worker", now + 60, stop_at=now))
+        assert report.again is not None
+
+    assert {file.tries for file in world.record(batch_id).files.values()} == {0}
+    assert state(world, batch_id) is FileState.PENDING
+
+
+@pytest.mark.parametrize(("noted", "end"), [(1, FileState.ARCHIVED), (0, FileState.FAILED)])
+def test_a_worker_that_is_killed_counts_as_a_try_unless_it_came_further(
+    world: World, noted: int, end: FileState
+) -> None:
+    batch_id = ended(world)
+    ledger = world.runtime.ledger
+    for death in range(3):
+        record, now = world.record(batch_id), world.clock.now
+        claimed = ledger.claim(record, Role.OUTPUT, owner=f"{death}", now=now, until=now + 60)
+        assert claimed
+        upload = Upload(id="gone", size=10**9, parts=noted * (death + 1))
+        assert ledger.note_upload(claimed, Role.OUTPUT, upload, owner=f"{death}")
+        world.clock.now += 61
+
+    world.archive()
+
+    assert state(world, batch_id) is end
+
+
+def test_what_the_last_worker_completed_before_it_was_killed_counts(world: World) -> None:
+    batch_id = ended(world, output_bytes=40 * MB)
+    content = source(world, batch_id)
+    key = f"batches/account={ACCOUNT}/created=2026-11-18/{batch_id}/output.jsonl"
+    world.runtime.s3.put_object(Bucket="bucket", Key=key, Body=content)
+    ledger, now = world.runtime.ledger, world.clock.now
+    upload = Upload(id="completed", size=len(content), parts=5, done=Tally().add(content))
+    record = ledger.claim(world.record(batch_id), Role.OUTPUT, owner="a", now=now, until=now + 60)
+    assert record
+    ledger.note_upload(record, Role.OUTPUT, upload, owner="a")
+    for _ in range(5):
+        ledger.give_back(record, Role.OUTPUT, owner="a", until=now, tried=True)
+        ledger.claim(record, Role.OUTPUT, owner="a", now=now + 61, until=now + 120)
+
+    world.clock.now += 121
+    world.archive()
+
+    assert state(world, batch_id) is FileState.ARCHIVED

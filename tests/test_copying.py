@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 
 from batchwatch.archive import Archive, Stored
 from batchwatch.copying import NOTE_EVERY, Copying
@@ -19,13 +20,12 @@ from batchwatch.errors import (
     OutOfTimeError,
     ShortDownloadError,
 )
-from batchwatch.record import Tally
+from batchwatch.record import Tally, Upload
 from batchwatch.transfer import came_further
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from batchwatch.record import Upload
     from tests.world import World
 
 PART = 5_000
@@ -234,8 +234,11 @@ def test_a_file_of_no_known_size_is_copied_in_one_go_or_anew(tries: Tries) -> No
     assert origin.read_from == [0]
 
 
-def test_an_upload_that_s3_has_dropped_is_begun_anew(tries: Tries) -> None:
-    tries.interrupted(Origin(trouble=(2 * PART, CutOffError("cut"))), CutOffError)
+@pytest.mark.parametrize("cut", [PIECE, 2 * PART])
+def test_an_upload_that_s3_has_dropped_is_begun_anew(tries: Tries, cut: int) -> None:
+    tries.interrupted(Origin(trouble=(cut, CutOffError("cut"))), CutOffError)
+    if not tries.upload:
+        tries.noted.append(Upload(id=tries.archive.begin(KEY), size=len(CONTENT)))
     assert tries.upload
     tries.archive.abort(KEY, tries.upload.id)
     origin = Origin()
@@ -349,6 +352,31 @@ def test_another_object_in_its_place_is_never_taken_for_the_file(tries: Tries, s
     tries.interrupted(Origin(content=CONTENT[:size], size=size), ShortDownloadError)
 
     assert (tries.upload, tries.left) == (None, 0)
+    assert tries.body() == body
+
+
+def test_a_dead_upload_is_not_left_in_the_note_by_a_worker_that_dies_while_it_forgets(
+    tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries.interrupted(Origin(trouble=(2 * PART, CutOffError("cut"))), CutOffError)
+    with monkeypatch.context() as dying:
+        dying.setattr(Archive, "abort", lambda *_: 1 / 0)
+        tries.interrupted(Origin(trouble=(2 * PART, NoResumeError("no"))), ZeroDivisionError)
+
+    assert tries.upload is None
+
+
+@pytest.mark.parametrize("size", [10, len(CONTENT)])
+def test_an_object_that_is_there_and_cannot_be_read_is_no_fault_of_the_file(
+    tries: Tries, size: int
+) -> None:
+    body = CONTENT[:size]
+    tries.world.runtime.s3.put_object(Bucket="bucket", Key=KEY, Body=body)
+    tries.world.refuse("GetObject", "AccessDenied", status=403)
+
+    tries.interrupted(Origin(content=body, size=size), ClientError)
+
+    tries.copy(Origin(content=body, size=size))
     assert tries.body() == body
 
 

@@ -172,6 +172,20 @@ def test_without_a_strong_validator_size_and_place_must_do(etag: str | None) -> 
     assert read(source(Origin(etag=etag)), start=7) == CONTENT[7:]
 
 
+def test_a_part_without_a_validator_does_not_make_the_next_one_valid() -> None:
+    origin = Origin(cuts=[LEAST, LEAST])
+
+    def silent_once(request: httpx.Request) -> httpx.Response:
+        answer = origin(request)
+        if len(origin.asked) == 2:
+            del answer.headers["etag"]
+            origin.etag = '"two"'
+        return answer
+
+    with pytest.raises(NoResumeError):
+        read(source(silent_once))
+
+
 def test_a_page_of_html_is_no_file() -> None:
     with pytest.raises(BadAnswerError):
         read(source(Origin(headers={"content-type": "text/html; charset=utf-8"})))

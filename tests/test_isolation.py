@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 SCRIPT = Script(name="b", endpoint="/v1/embeddings", requests=9, ends="completed")
 
 
-def refuse_to_publish(world: World, code: str, when: Callable[[str], bool]) -> None:
+def refuse_to_publish(
+    world: World, code: str, when: Callable[[str], bool], words: str = ""
+) -> None:
     """Let SNS refuse some messages."""
 
     def answer(params: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]] | None:
         if not when(json.dumps(params["body"])):
             return None
         refused = type("Answer", (), {"status_code": 400, "headers": {}, "content": b""})()
-        error = {"Code": code, "Message": "as the test wants"}
+        error = {"Code": code, "Message": words}
         return refused, {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400}}
 
     world.runtime.sns.meta.events.register_first("before-call.sns.Publish", answer)  # type: ignore[arg-type]
@@ -50,9 +52,12 @@ def play(world: World, *batches: str) -> list[str]:
     return messages
 
 
-def test_an_event_that_sns_refuses_is_told_without_what_openai_said(world: World) -> None:
+@pytest.mark.parametrize("code", ["InvalidParameter", "ParameterValueInvalid"])
+def test_an_event_that_sns_refuses_is_told_without_what_openai_said(
+    world: World, code: str
+) -> None:
     bad, good = world.batch(SCRIPT), world.batch(SCRIPT)
-    refuse_to_publish(world, "InvalidParameter", lambda body: bad in body and "endpoint" in body)
+    refuse_to_publish(world, code, lambda body: bad in body and "endpoint" in body)
 
     messages = [json.loads(message) for message in play(world, bad, good)]
 
@@ -63,15 +68,25 @@ def test_an_event_that_sns_refuses_is_told_without_what_openai_said(world: World
     assert not any("reduced" in m["data"] for m in messages if m["subject"] == good)
 
 
-@pytest.mark.parametrize("code", ["AuthorizationError", "KMSThrottling", "NotFound"])
-def test_an_event_that_may_yet_be_taken_is_repeated_as_it_is(world: World, code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("AuthorizationError", ""),
+        ("KMSThrottling", ""),
+        ("NotFound", ""),
+        ("InvalidParameter", "Invalid parameter: TopicArn"),
+    ],
+)
+def test_an_event_that_may_yet_be_taken_is_repeated_as_it_is(
+    world: World, code: str, words: str
+) -> None:
     batch_id, left = world.batch(SCRIPT), [5]
 
     def count(_: str) -> bool:
         left[0] -= 1
         return left[0] >= 0
 
-    refuse_to_publish(world, code, count)
+    refuse_to_publish(world, code, count, words)
 
     messages = play(world, batch_id)
 

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+from batchwatch.events import make_event
+from batchwatch.report import Report
+from batchwatch.telemetry import metrics, tell
+from tests.builders import read
 from tests.world import ACCOUNT, KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
     from tests.handlers import Handlers
     from tests.world import World
 
@@ -42,3 +51,44 @@ def test_a_secret_that_cannot_be_read_is_told(world: World, invoke: Handlers) ->
     world.put_secret("sk-pasted-as-it-is")
 
     assert invoke("poller").metrics["AccountsRefused"] == 1
+
+
+def test_an_account_whose_batches_cannot_be_listed_is_told(
+    world: World, invoke: Handlers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(world.environment, "BATCHWATCH_TABLE", "not-there")
+
+    assert invoke("poller").metrics["AccountsRefused"] == 1
+
+
+def test_what_is_out_of_the_ordinary_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    how: dict[str, Any] = {"source": "s", "account": "a", "by": "poller", "now": 0.0}
+    where: dict[str, Any] = {"status": "completed", "previous_status": None, "sequence": 1}
+    gone = make_event("batch.file_gone", read("completed"), **how, **where)
+    report = Report(events=[gone, gone.reduced()], left=3, oldest_pending=901)
+    report.repairs["Order"] += 2
+
+    with metrics_told(capsys) as told:
+        tell(report, "polled")
+
+    assert told == {
+        "Events": 2,
+        "Problems": 0,
+        "FilesGone": 2,
+        "ReducedEvents": 1,
+        "BatchesLeft": 3,
+        "OrderRepairs": 2,
+        "OldestPending": 901,
+    }
+
+
+@contextmanager
+def metrics_told(capsys: pytest.CaptureFixture[str]) -> Iterator[dict[str, float]]:
+    """Collect what is told in here."""
+    told: dict[str, float] = {}
+    capsys.readouterr()
+    yield told
+    metrics.flush_metrics()
+    said = json.loads(capsys.readouterr().out)
+    names = [metric["Name"] for metric in said["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    told |= {name: sum(said[name]) for name in names}
