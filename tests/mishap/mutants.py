@@ -74,7 +74,7 @@ _FROM_MEMORY = (
 )
 _PUBLISHES_FIRST = Swap("poll.AccountPoll._observe", _WRITE, f"{_FROM_MEMORY}; {_WRITE}")
 _PUBLISHES_TOO = Swap("poll.AccountPoll._observe", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
-_ARCHIVER_PUBLISHES_TOO = Swap("transfer.Transfer._end", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
+_ARCHIVER_PUBLISHES_TOO = Swap("transfer.Transfer._finish", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
 _NO_OUTBOX = Swap(
     "ledger.spelled", "{str(e.data.sequence): e.frozen() for e in change.events}", "{}"
 )
