@@ -132,7 +132,7 @@ def test_an_answer_that_does_not_come_keeps_no_poll_from_its_end(world: World) -
     world.openai.fault(f"GET /v1/batches/{silent}", delay=60)
     world.clock.now += 60
 
-    report = world.runtime.poller.poll(world.clock.now + 2)
+    report = world.runtime.poller.poll(world.clock.now + 5)
 
     assert report.left == 1
     assert {event.subject for event in world.events()} == set(others)
