@@ -37,6 +37,7 @@ class Context:
     """What Lambda tells a function about its invocation."""
 
     function_name: str
+    seconds: float = 60
     memory_limit_in_mb: int = 512
     invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:any"
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
@@ -44,7 +45,7 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         """Tell the time left."""
-        return 60_000
+        return round(self.seconds * 1000)
 
 
 @dataclass
@@ -55,8 +56,10 @@ class Handlers:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
-    def __call__(self, name: str, event: dict[str, Any] | None = None) -> Told:
-        """Invoke a function with an event, by default with its sample."""
+    def __call__(
+        self, name: str, event: dict[str, Any] | None = None, *, seconds: float = 60
+    ) -> Told:
+        """Invoke a function with an event (by default its sample) and that much time."""
         for variable, value in self.world.environment.items():
             self.monkeypatch.setenv(variable, value)
         runtime.cache_clear()
@@ -64,7 +67,9 @@ class Handlers:
         logger.registered_handler.setStream(lines)  # type: ignore[attr-defined]
         self.capsys.readouterr()
         try:
-            result = importlib.import_module(name).handler(event or sample(name), Context(name))
+            result = importlib.import_module(name).handler(
+                event or sample(name), Context(name, seconds)
+            )
         finally:
             for client in runtime()._openai.values():
                 client.close()

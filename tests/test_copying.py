@@ -223,6 +223,14 @@ def test_a_file_that_has_another_size_by_now_is_begun_anew(tries: Tries) -> None
     assert (tries.body(), tries.left) == (other.content, 0)
 
 
+def test_a_copy_that_is_begun_anew_each_time_comes_no_further(tries: Tries) -> None:
+    cut = CutOffError("cut")
+    tries.interrupted(Origin(trouble=(2 * PART, cut)), CutOffError)
+
+    for size in (len(CONTENT) + 1, len(CONTENT), len(CONTENT) + 1):
+        assert not tries.interrupted(Origin(size=size, trouble=(2 * PART, cut)), CutOffError)
+
+
 def test_a_file_of_no_known_size_is_copied_in_one_go_or_anew(tries: Tries) -> None:
     cut = Origin(size=None, trouble=(3 * PART, CutOffError("cut")))
     tries.interrupted(cut, CutOffError)

@@ -13,6 +13,7 @@ import batchwatch.poll
 from batchwatch.items import Row
 from batchwatch.poll import in_turn
 from batchwatch.record import Record
+from batchwatch.transfer import Shift
 from local.simulator import Script
 from tests.builders import modest
 from tests.judge.checker import faults
@@ -21,6 +22,7 @@ from tests.judge.collect import collect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.handlers import Handlers
     from tests.world import World
 
 SCRIPT = Script(name="b", endpoint="/v1/embeddings", requests=9, ends="completed")
@@ -136,6 +138,25 @@ def test_an_answer_that_does_not_come_keeps_no_poll_from_its_end(world: World) -
 
     assert report.left == 1
     assert {event.subject for event in world.events()} == set(others)
+
+
+def test_a_poll_ends_before_lambda_would_end_it_and_tells_what_it_left(
+    world: World, invoke: Handlers
+) -> None:
+    silent = world.batch(SCRIPT)
+    world.openai.fault(f"GET /v1/batches/{silent}", delay=60)
+
+    told = invoke("poller", seconds=1)
+
+    assert told.result["left"] == told.metrics["BatchesLeft"] == 1
+
+
+@pytest.mark.parametrize(("seconds", "left_over"), [(900, 60), (10, 2)])
+def test_a_copy_stops_before_its_invocation_ends(seconds: float, left_over: float) -> None:
+    shift = Shift.of("worker", 1000, seconds)
+
+    assert shift.until == 1000 + seconds
+    assert shift.until - shift.stop_at == left_over
 
 
 @modest

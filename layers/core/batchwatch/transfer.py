@@ -243,10 +243,10 @@ class Transfer(NamedTuple):
 
 
 def came_further(before: Upload | None, after: Upload | None) -> bool:
-    """Whether a try noted parts that the next one can build on."""
+    """Whether a try noted more parts to build on than the one before, be it in a new upload."""
     if after is None or after.size is None:
         return False
-    return after.parts > (before.parts if before and before.id == after.id else 0)
+    return after.parts > (before.parts if before else 0)
 
 
 def _counts(error: Exception) -> bool:
