@@ -1,12 +1,11 @@
 """The client: what it asks, how often it asks again, and what it makes of strange answers."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import count
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from batchwatch.errors import (
     SecretError,
     UnsafeIdError,
 )
-from batchwatch.openai import MOST_PAGES, Account, OpenAI
+from batchwatch.openai import Account, OpenAI
 from local.simulator import Script, SimulatedOpenAI
 from tests.builders import BATCH, OUTPUT, batch
 
@@ -103,12 +102,14 @@ def test_a_batch_is_retrieved_as_it_is(simulated: SimulatedOpenAI, openai: OpenA
     assert openai.retrieve(batch_id).said == simulated.batch(batch_id)
 
 
-def test_every_batch_is_listed_once_newest_first(
+def test_pages_lead_through_every_batch_newest_first(
     simulated: SimulatedOpenAI, openai: OpenAI
 ) -> None:
-    ids = add(simulated, 250)
-    assert [each.id for each in openai.batches()] == ids
-    assert len(simulated.requests) == 3
+    ids = add(simulated, 120)
+    first = openai.page()
+    second = openai.page(first.cursor)
+    assert [each.id for each in first.batches + second.batches] == ids
+    assert (first.cursor, second.cursor) == (ids[99], None)
     assert [each.id for each in openai.page(ids[9], limit=5).batches] == ids[10:15]
 
 
@@ -194,51 +195,64 @@ def test_a_key_goes_nowhere_else(bad: str) -> None:
 # Lists that are odd
 
 
-def pages(**by_cursor: tuple[list[Any], bool]) -> Callable[[httpx.Request], httpx.Response]:
-    """Answer with the page behind each cursor, `first` without one; none is asked for thrice."""
-    asked: list[str] = []
+ODD: list[Any] = [
+    {"id": "x"},
+    None,
+    7,
+    {"status": "failed"},
+    {"error": {}},
+    batch() | {"id": "a/b"},
+]
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(str(request.url))
-        assert asked.count(asked[-1]) < 3
-        rows, more = by_cursor[request.url.params.get("after", "first")]
-        rows = [batch() | {"id": row} if isinstance(row, str) else row for row in rows]
-        return httpx.Response(200, json={"object": "list", "data": rows, "has_more": more})
 
-    return answer
+def rows(ids: str) -> list[Any]:
+    return [batch() | {"id": each} for each in ids]
 
 
 @pytest.mark.parametrize(
-    ("book", "ids"),
+    ("said", "ids", "cursor", "unreadable"),
     [
-        ({"first": (["a", "b"], True), "b": (["b", "c"], True), "c": (["d"], False)}, "abcd"),
-        ({"first": (["a", "b"], True), "b": (["a", "b"], True)}, "ab"),
-        ({"first": (["a"], True), "a": ([], True)}, "a"),
-        ({"first": ([], True)}, ""),
-        ({"first": (["a", {"id": "x"}, None, {"status": "failed"}, "b"], False)}, "ab"),
-        ({"first": (["a", {"error": {}}], True), "a": (["b"], False)}, "ab"),
-        ({"first": (["a", "../b"], True), "a": (["c"], False)}, "ac"),
+        ({"data": rows("ab"), "has_more": False, "last_id": "b"}, "ab", None, 0),
+        ({"data": rows("ab"), "last_id": "b"}, "ab", None, 0),
+        ({"data": rows("ab"), "has_more": None, "last_id": "b"}, "ab", None, 0),
+        ({"data": rows("ab"), "has_more": True, "last_id": "c"}, "ab", "c", 0),
+        ({"data": rows("ab"), "has_more": True}, "ab", "b", 0),
+        *[
+            ({"data": rows("ab"), "has_more": True, "last_id": odd}, "ab", "b", 0)
+            for odd in (None, "", 7, "a/b", ["c"])
+        ],
+        ({"data": [], "has_more": True, "last_id": "c"}, "", "c", 0),
+        ({"data": [], "has_more": True}, "", None, 0),
+        ({"data": [*ODD, *rows("ab")], "has_more": True}, "ab", "b", 6),
+        ({"data": [*rows("ab"), *ODD], "has_more": True}, "ab", "x", 6),
+        ({"data": ODD[1:], "has_more": True}, "", None, 5),
+        ({"data": ODD, "has_more": False}, "", None, 6),
+        ({"value": rows("ab"), "has_more": True}, "ab", "b", 0),
+        ({"data": None, "value": rows("ab")}, "ab", None, 0),
+        ({"data": rows("a"), "value": rows("b")}, "a", None, 0),
+        ({"data": [], "value": rows("b")}, "", None, 0),
+        ({"data": rows("aab")}, "aab", None, 0),
     ],
-    ids=["overlap", "no progress", "empty page", "empty", "odd rows", "odd last", "unsafe"],
 )
-def test_a_list_gives_each_batch_once_and_ends(book: dict[str, Any], ids: str) -> None:
-    transport = httpx.MockTransport(pages(**book))
-    with closing(OpenAI(Account("default", "sk-1"), transport=transport)) as openai:
-        assert "".join(each.id for each in openai.batches()) == ids
+def test_a_page_tells_its_batches_where_the_next_begins_and_how_much_was_unreadable(
+    said: dict[str, Any], ids: str, cursor: str | None, unreadable: int
+) -> None:
+    page = wire(Answer(200, said)).openai().page()
+    assert "".join(each.id for each in page.batches) == ids
+    assert (page.cursor, page.unreadable) == (cursor, unreadable)
 
 
-def test_a_list_without_end_is_left() -> None:
-    numbers = count()
-
-    def answer(_: httpx.Request) -> httpx.Response:
-        row = {"id": f"batch_{next(numbers)}", "status": "failed"}
-        return httpx.Response(200, json={"data": [row], "has_more": True})
-
-    openai = OpenAI(Account("default", "sk-1"), transport=httpx.MockTransport(answer))
-    assert sum(1 for _ in openai.batches()) == MOST_PAGES
+def test_a_page_is_asked_for_by_cursor_and_size() -> None:
+    line = wire(Answer(200, {"data": []}))
+    line.openai().page()
+    line.openai().page("a:b=c", limit=7)
+    first, next_one = (dict(request.url.params) for request in line.requests)
+    assert (first, next_one) == ({"limit": "100"}, {"limit": "7", "after": "a:b=c"})
 
 
-@pytest.mark.parametrize("said", [[], {}, {"data": None}, {"data": {"a": 1}}, {"error": {}}])
+@pytest.mark.parametrize(
+    "said", [[], {}, {"data": None}, {"data": {"a": 1}}, {"value": 7}, {"error": {}}]
+)
 def test_a_list_without_rows_is_no_list(said: object) -> None:
     with pytest.raises(BadAnswerError):
         wire(Answer(200, said)).openai().page()

@@ -22,13 +22,13 @@ from batchwatch.errors import (
     NotFoundError,
     OpenAIError,
     SecretError,
+    UnsafeIdError,
 )
 from batchwatch.retry import backoff, pause
 
 BASE_URL = "https://api.openai.com/v1"
 RETRIES = 2
 PAGE = 100
-MOST_PAGES = 1000
 _TIMEOUT = httpx.Timeout(10, connect=5)
 _TIMEOUT_OF_FILES = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
@@ -57,10 +57,14 @@ class RemoteFile(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A page of the list; rows that are no batch are left out. `cursor`: None on the last."""
+    """A page of the list: its batches, where the next begins, how many rows were no batch.
+
+    `cursor`: None on the last page. It may lead round in circles: that is for the caller to see.
+    """
 
     batches: list[Batch]
     cursor: str | None
+    unreadable: int
 
 
 class OpenAI:
@@ -104,25 +108,11 @@ class OpenAI:
         """Ask for a page of batches, newest first, from the one behind `after`."""
         cursor = {"after": safe_id(after)} if after else {}
         said = self._json("batches", params={"limit": limit, **cursor})
-        rows = said.get("data")
+        rows = said.get("data") if said.get("data") is not None else said.get("value")
         if not isinstance(rows, list):
             raise BadAnswerError("a list of batches without data")
         batches = [batch for row in rows if (batch := _batch_or_none(row))]
-        last = batches[-1].id if batches else None
-        return Page(batches, last if said.get("has_more") else None)
-
-    def batches(self) -> Iterator[Batch]:
-        """Every batch, newest first, each once; ends where the cursor no longer moves."""
-        seen: set[str] = set()
-        after: str | None = None
-        for _ in range(MOST_PAGES):
-            page = self.page(after)
-            fresh = [batch for batch in page.batches if batch.id not in seen]
-            seen.update(batch.id for batch in fresh)
-            yield from fresh
-            if page.cursor is None or not fresh:
-                return
-            after = page.cursor
+        return Page(batches, _cursor(said, rows), len(rows) - len(batches))
 
     def file(self, file_id: str) -> RemoteFile:
         """Ask for what is known of a file."""
@@ -236,6 +226,21 @@ def _batch_or_none(row: object) -> Batch | None:
         return Batch.read(row)
     except BadAnswerError:
         return None
+
+
+def _cursor(said: dict[str, Any], rows: list[Any]) -> str | None:
+    """Where the next page begins: at `last_id`, or behind the last row that has an id."""
+    if not said.get("has_more"):
+        return None
+    ids = [row.get("id") for row in rows if isinstance(row, dict)]
+    return next((each for each in [said.get("last_id"), *reversed(ids)] if _usable(each)), None)
+
+
+def _usable(identifier: object) -> bool:
+    try:
+        return isinstance(identifier, str) and bool(safe_id(identifier))
+    except UnsafeIdError:
+        return False
 
 
 def _trouble(error: httpx.RequestError) -> str:
