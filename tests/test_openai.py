@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
+from threading import Event, Thread, current_thread
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,10 +18,12 @@ from batchwatch.errors import (
     BadAnswerError,
     NotFoundError,
     OpenAIError,
+    RateLimitedError,
     SecretError,
     UnsafeIdError,
 )
 from batchwatch.openai import Account, OpenAI
+from batchwatch.retry import Rest
 from local.simulator import Script, SimulatedOpenAI
 from tests.builders import BATCH, OUTPUT, batch
 
@@ -44,6 +47,7 @@ class Wire:
     answers: list[Answer | httpx.RequestError]
     requests: list[httpx.Request] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
+    now: float = START
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer a request."""
@@ -54,11 +58,18 @@ class Wire:
         body = answer.said if isinstance(answer.said, bytes) else json.dumps(answer.said).encode()
         return httpx.Response(answer.status, headers=answer.headers, content=body)
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, and note how much."""
+        self.waits.append(seconds)
+        self.now += seconds
+
     def openai(self, **account: Any) -> OpenAI:
         """Make a client at the other end; it notes its waits instead of waiting."""
         known = {"name": "default", "api_key": "sk-test-0123"} | account
         transport = httpx.MockTransport(self)
-        return OpenAI(Account(**known), transport=transport, sleep=self.waits.append)
+        return OpenAI(
+            Account(**known), transport=transport, clock=lambda: self.now, sleep=self.sleep
+        )
 
 
 def wire(*answers: Answer | httpx.RequestError) -> Wire:
@@ -296,10 +307,10 @@ def test_a_request_is_repeated_twice_where_that_may_help(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "waits"), [(9, [(6, 9)] * 2), (600, []), (-9, BACKOFF)], ids=str
+    ("seconds", "waits"), [(9, [(9, 9), (0.75, 1)]), (600, []), (-9, BACKOFF)], ids=str
 )
 def test_a_date_to_come_back_at_is_kept(seconds: float, waits: list[tuple[float, float]]) -> None:
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+    date = format_datetime(datetime.fromtimestamp(START + seconds, UTC), usegmt=True)
     line = wire(failing(503, retry_after=date))
     with pytest.raises(OpenAIError):
         line.openai().retrieve(BATCH)
@@ -322,6 +333,165 @@ def test_clients_do_not_ask_again_all_at_once() -> None:
     assert len(set(line.waits)) > 20
 
 
+# How an account rests
+
+LIMITED = failing(429)
+FINE = Answer(200, batch())
+
+
+def ask(openai: OpenAI, times: int = 1) -> list[int | None]:
+    """Ask for a batch; tell each time the status of the refusal, or nothing."""
+    return [refusal.status if (refusal := refused(openai)) else None for _ in range(times)]
+
+
+def refused(openai: OpenAI) -> OpenAIError | None:
+    try:
+        openai.retrieve(BATCH)
+    except OpenAIError as refusal:
+        return refusal
+    return None
+
+
+def test_after_a_429_no_other_thread_asks_before_the_account_has_rested() -> None:
+    began, first_rests = Event(), Event()
+    sent: list[str] = []
+    slept: dict[str, list[float]] = {"first": [], "second": []}
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        sent.append(current_thread().name)
+        return httpx.Response(429, headers={"retry-after": "7"}) if len(sent) == 1 else fine()
+
+    def sleep(seconds: float) -> None:
+        slept[current_thread().name].append(seconds)
+        if current_thread().name == "first":
+            began.set()
+            assert first_rests.wait(10)
+        else:
+            first_rests.set()
+
+    transport = httpx.MockTransport(answer)
+    openai = OpenAI(Account("a", "sk-1"), transport=transport, clock=lambda: START, sleep=sleep)
+    first = Thread(target=openai.retrieve, args=(BATCH,), name="first")
+    second = Thread(target=openai.retrieve, args=(BATCH,), name="second")
+    first.start()
+    assert began.wait(10)
+    second.start()
+    for thread in (first, second):
+        thread.join(10)
+    assert slept == {"first": [7], "second": [7]}
+    assert sorted(sent) == ["first", "first", "second"]
+
+
+def fine() -> httpx.Response:
+    return httpx.Response(200, json=batch())
+
+
+def test_a_rest_that_is_over_delays_nobody() -> None:
+    line = wire(failing(429, retry_after="7"), FINE)
+    openai = line.openai()
+    assert ask(openai, 3) == [None] * 3
+    assert line.waits == [7]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry_after": "11"}, 11),
+        ({"retry_after_ms": "60500"}, 60.5),
+        ({"retry_after": "3600"}, 3600),
+        ({"retry_after": "86400"}, 3600),
+        ({"retry_after": "inf"}, 3600),
+        ({"retry_after": "30", "x_should_retry": "false"}, 30),
+    ],
+)
+def test_a_long_rest_is_kept_without_asking(headers: dict[str, str], seconds: float) -> None:
+    line = wire(failing(429, **headers), FINE)
+    openai = line.openai()
+    assert ask(openai, 3) == [429] * 3
+    assert (len(line.requests), line.waits) == (1, [])
+    line.now += seconds - 10.5
+    trouble = refused(openai)
+    assert isinstance(trouble, RateLimitedError)
+    assert (trouble.status, trouble.passing) == (429, True)
+    assert str(trouble) == f"GET batches/{BATCH}: not sent, 11 s to rest after a 429"
+    assert len(line.requests) == 1
+    line.now += 0.5
+    assert ask(openai) == [None]
+    assert line.waits == [10]
+
+
+def test_who_gives_up_again_and_again_rests_for_longer_each_time() -> None:
+    rests = []
+    line = wire(LIMITED)
+    rest = Rest(lambda: line.now)
+    for _ in range(8):
+        rest.give_up(None, rest.given_up)
+        rests.append(rest.left())
+        line.now += rest.left()
+    assert rests == [8, 16, 32, 64, 128, 256, 300, 300]
+
+
+def test_who_gives_up_rests_and_a_success_ends_the_row() -> None:
+    line = wire(LIMITED)
+    openai = line.openai()
+    assert ask(openai, 3) == [429] * 3
+    assert len(line.requests) == 6  # the third was not sent: sixteen seconds are too long
+    assert line.waits[2] == 8
+    line.now += 16
+    line.answers = [FINE, LIMITED, LIMITED, LIMITED, FINE]
+    assert ask(openai, 3) == [None, 429, None]
+    assert line.waits[-1] == 8
+
+
+def test_what_was_given_up_at_once_counts_once() -> None:
+    rest = Rest(lambda: START)
+    for _ in range(8):
+        rest.give_up(None, 0)
+    assert (rest.left(), rest.given_up) == (8, 1)
+
+
+def test_a_short_rest_does_not_end_a_long_one() -> None:
+    rest = Rest(lambda: START)
+    for seconds in (90, 5):
+        rest.take(seconds)
+    assert rest.left() == 90
+
+
+def test_a_file_that_is_refused_by_429_makes_the_account_rest() -> None:
+    line = wire(failing(429, retry_after="7"), FINE)
+    openai = line.openai()
+    with pytest.raises(RateLimitedError), openai.stream_file(OUTPUT, {}):
+        pass
+    assert ask(openai) == [None]
+    assert (len(line.requests), line.waits) == (2, [7])
+
+
+def test_a_file_is_not_asked_for_while_the_account_rests() -> None:
+    line = wire(failing(429, retry_after="60"))
+    openai = line.openai()
+    assert ask(openai) == [429]
+    with pytest.raises(RateLimitedError, match="60 s to rest"), openai.stream_file(OUTPUT, {}):
+        pass
+    assert len(line.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [failing(503, retry_after="60"), httpx.ConnectError("no")])
+def test_other_trouble_makes_nobody_rest(answer: Answer | httpx.RequestError) -> None:
+    line = wire(answer)
+    openai = line.openai()
+    assert ask(openai)
+    line.answers, line.waits = [FINE], []
+    assert ask(openai) == [None]
+    assert line.waits == []
+
+
+def test_one_account_does_not_rest_for_another() -> None:
+    line = wire(failing(429, retry_after="60"), FINE)
+    assert ask(line.openai()) == [429]
+    assert ask(line.openai(name="other")) == [None]
+    assert line.waits == []
+
+
 # Answers that are none
 
 
@@ -333,7 +503,7 @@ def test_clients_do_not_ask_again_all_at_once() -> None:
         (401, AccessError, True),
         (403, AccessError, True),
         (404, NotFoundError, False),
-        (429, OpenAIError, True),
+        (429, RateLimitedError, True),
         (500, OpenAIError, True),
     ],
 )

@@ -4,6 +4,7 @@ BatchwatchError
 ├── OpenAIError              the API refused, or could not be reached
 │   ├── NotFoundError        404
 │   ├── AccessError          401, 403: the key, not the batch, is the matter
+│   ├── RateLimitedError     429, or the rest that one of them asked for
 │   └── BadAnswerError       an answer that is not what the API promises
 ├── CopyError                a file could not be copied this time
 │   ├── CutOffError          the connection broke
@@ -62,6 +63,10 @@ class AccessError(OpenAIError):
     def concerns_all(self) -> bool:
         """Whether no other request with that key can succeed either."""
         return self.status == 401  # noqa: PLR2004 - HTTP
+
+
+class RateLimitedError(OpenAIError):
+    """Raised when the API has had enough requests of the account: all its requests rest."""
 
 
 class BadAnswerError(OpenAIError):

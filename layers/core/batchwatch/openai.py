@@ -1,7 +1,8 @@
 """The few endpoints of OpenAI that a watch needs, over httpx.
 
 Retries are those of the official SDK: 408, 409, 429 and 5xx, twice, after what the server asks
-for or 0.5 s doubling up to 8 s. No redirect is followed, so that none carries the key.
+for or 0.5 s doubling up to 8 s. After a 429 all requests of the client rest. No redirect is
+followed, so that none carries the key.
 """
 
 import ipaddress
@@ -10,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from math import ceil
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -21,10 +23,11 @@ from batchwatch.errors import (
     BadAnswerError,
     NotFoundError,
     OpenAIError,
+    RateLimitedError,
     SecretError,
     UnsafeIdError,
 )
-from batchwatch.retry import backoff, pause
+from batchwatch.retry import LONGEST_WAIT, Rest, asked_for, backoff, pause
 
 BASE_URL = "https://api.openai.com/v1"
 RETRIES = 2
@@ -32,8 +35,9 @@ PAGE = 100
 _TIMEOUT = httpx.Timeout(10, connect=5)
 _TIMEOUT_OF_FILES = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
-_MISSING = 404
+_TOO_MANY = 429
 _DENIED = {401, 403}
+_KINDS = {401: AccessError, 403: AccessError, 404: NotFoundError, 429: RateLimitedError}
 _KIND = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
 _MASKED = re.compile(r"\S*\*\*\S*")  # a key of which only the middle was taken out
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
@@ -75,6 +79,7 @@ class OpenAI:
         account: Account,
         *,
         transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         headers = {
@@ -86,7 +91,9 @@ class OpenAI:
             headers["OpenAI-Organization"] = account.organization
         if account.project:
             headers["OpenAI-Project"] = account.project
+        self._clock = clock
         self._sleep = sleep
+        self._rest = Rest(clock)
         self._key = account.api_key
         self._http = httpx.Client(
             base_url=safe_base_url(account.base_url),
@@ -165,6 +172,7 @@ class OpenAI:
             "GET", path, params=params, headers=headers, timeout=timeout
         )
         for attempt in range(retries + 1):
+            given_up = self._wait_for_turn(path)
             try:
                 answer = self._http.send(request, stream=stream)
             except httpx.RequestError as error:
@@ -173,13 +181,30 @@ class OpenAI:
                 self._sleep(backoff(attempt))
                 continue
             if answer.is_success:
+                self._rest.end_row()
                 return answer
-            wait = pause(answer.status_code, answer.headers, attempt)
+            now = self._clock()
+            wait = pause(answer.status_code, answer.headers, attempt, now)
             if attempt == retries or wait is None:
+                if answer.status_code == _TOO_MANY:
+                    self._rest.give_up(asked_for(answer.headers, now), given_up)
                 raise self._error(path, answer)
             answer.close()
-            self._sleep(wait)
+            if answer.status_code == _TOO_MANY:
+                self._rest.take(wait)  # before the next attempt, as before any other request
+            else:
+                self._sleep(wait)
         raise AssertionError  # the last attempt returns or raises
+
+    def _wait_for_turn(self, path: str) -> int:
+        """Let the account rest, if that is soon over; return how often it was given up so far."""
+        left = self._rest.left()
+        if left > LONGEST_WAIT:
+            seconds = f"{ceil(left)} s to rest after a 429"
+            raise RateLimitedError(f"GET {path}: not sent, {seconds}", status=_TOO_MANY)
+        if left:
+            self._sleep(left)
+        return self._rest.given_up
 
     def _error(self, path: str, answer: httpx.Response) -> OpenAIError:
         """Turn a refusal into an error that names its cause."""
@@ -187,8 +212,7 @@ class OpenAI:
             answer.read()
         answer.close()
         status = answer.status_code
-        kind = NotFoundError if status == _MISSING else OpenAIError
-        kind = AccessError if status in _DENIED else kind
+        kind = _KINDS.get(status, OpenAIError)
         text = self._hide(f"GET {path}: {status} {_reason(answer)}")
         return kind(text[:_LONGEST_REASON].rstrip(), status=status)
 

@@ -1,28 +1,72 @@
-"""When to ask again: by the rules of the official SDK."""
+"""When to ask again: by the rules of the official SDK, and not before the account has rested."""
 
 import random
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from threading import Lock
 
 LONGEST_WAIT = 10
 """Seconds; a server that asks for more is not asked again now: the next poll or try is soon."""
+_LONGEST_REST = 3600
+_FIRST_REST, _LONGEST_GUESS = 8.0, 300.0
 _TRY_AGAIN = {408, 409, 429}
 
 
-def pause(status: int, headers: Mapping[str, str], attempt: int) -> float | None:
+class Rest:
+    """How long an account is left alone after a 429, by all threads. Times are in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._until = 0.0
+        self.given_up = 0
+        """Requests given up in a row; those that were under way at once count as one."""
+
+    def left(self) -> float:
+        """For how long still nothing may be asked."""
+        with self._lock:
+            return max(0.0, self._until - self._clock())
+
+    def take(self, seconds: float) -> None:
+        """Rest for that long from now, if not longer anyway."""
+        with self._lock:
+            self._until = max(self._until, self._clock() + seconds)
+
+    def give_up(self, asked: float | None, given_up: int) -> None:
+        """Rest as long as was asked; else longer each time. `given_up`: as it was at sending."""
+        with self._lock:
+            if given_up == self.given_up:
+                self.given_up += 1
+        self.take(min(asked, _LONGEST_REST) if asked else self._guess(given_up))
+
+    def end_row(self) -> None:
+        """Begin again with short rests: a request has succeeded."""
+        with self._lock:
+            self.given_up = 0
+
+    @staticmethod
+    def _guess(given_up: int) -> float:
+        return min(_FIRST_REST * 2.0 ** min(given_up, 9), _LONGEST_GUESS)
+
+
+def pause(status: int, headers: Mapping[str, str], attempt: int, now: float) -> float | None:
     """Seconds until the next attempt; None where another would not help."""
     told = headers.get("x-should-retry")
     if told == "false" or (told != "true" and status not in _TRY_AGAIN and status < 500):  # noqa: PLR2004 - HTTP
         return None
-    asked = _asked_for(headers)
+    asked = asked_for(headers, now)
     if asked is not None and asked > LONGEST_WAIT:
         return None
-    return asked if asked is not None and asked > 0 else backoff(attempt)
+    return backoff(attempt) if asked is None else asked
 
 
-def _asked_for(headers: Mapping[str, str]) -> float | None:
-    """What the server asks for, in seconds: `retry-after-ms`, or `retry-after` in both forms."""
+def asked_for(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds the server asks for, by `retry-after-ms` or `retry-after` in both forms, if any."""
+    seconds = _said(headers, now)
+    return seconds if seconds is not None and seconds > 0 else None
+
+
+def _said(headers: Mapping[str, str], now: float) -> float | None:
     try:
         return float(headers["retry-after-ms"]) / 1000
     except (KeyError, ValueError):
@@ -33,7 +77,7 @@ def _asked_for(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         pass
     try:
-        return parsedate_to_datetime(after).timestamp() - time.time()
+        return parsedate_to_datetime(after).timestamp() - now
     except ValueError:
         return None
 
