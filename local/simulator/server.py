@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from local.simulator import download, parameters
 from local.simulator.faults import Fault
 from local.simulator.lifecycle import Script, digest
+from local.simulator.listing import Listing
 from local.simulator.store import File, Store
 from local.simulator.trouble import Trouble
 from local.simulator.wire import Answer, RefusedError, Request, json_answer, serving
@@ -39,6 +40,7 @@ class SimulatedOpenAI(Store, Trouble):
         Store.__init__(self, directory, clock)
         Trouble.__init__(self)
         self.base_url = ""  # known once entered
+        self.listing = Listing()  # how the list of batches is served
         self.requests: list[Request] = []
         self.errors: list[BaseException] = []  # the simulator's own mistakes
         self.ranges = True  # False: every download starts at the first byte
@@ -59,7 +61,7 @@ class SimulatedOpenAI(Store, Trouble):
         """Answer one request, truly or as what is in store for it has it."""
         with self._lock:
             self.requests.append(request)
-            fault = self._due(request, self._clock())
+            fault = self._due(request, self.now())
         answer = fault.instead() or self._true_answer(fault.taken(request), body)
         content = isinstance(answer.chunks, download.Span)
         self._closing.wait(fault.delay)
@@ -115,24 +117,15 @@ class SimulatedOpenAI(Store, Trouble):
 
     def _page(self, limit: int, after: str | None) -> dict[str, object]:
         with self._lock:
-            oldest_first = sorted(self._batches.values(), key=lambda batch: batch.created_at)
-            ids = [batch.id for batch in reversed(oldest_first)]
-            if after is not None and after not in ids:
-                raise RefusedError(400, f"No batch found with id '{after}'.", "after")
-            start = 0 if after is None else ids.index(after) + 1
-            page = ids[start : start + limit]
-            return {
-                "object": "list",
-                "data": [self.batch(batch_id) for batch_id in page],
-                "first_id": page[0] if page else None,
-                "last_id": page[-1] if page else None,
-                "has_more": start + limit < len(ids),
-            }
+            return self.listing.page(self, limit, after)
 
     def _retrieve(self, batch_id: str) -> dict[str, Any]:
-        if batch_id not in self._batches:
+        batch = self.find(batch_id)
+        if batch is None:
             raise RefusedError(404, f"No batch found with id '{batch_id}'.")
-        return self.batch(batch_id)
+        with self._lock:
+            batch.asked_at = self.now()
+            return batch.shown(batch.asked_at)
 
     def _create(self, given: dict[str, Any]) -> dict[str, Any]:
         input_file_id = given["input_file_id"]
@@ -163,7 +156,7 @@ class SimulatedOpenAI(Store, Trouble):
             if status in {"completed", "failed", "expired"}:
                 raise RefusedError(409, f"Cannot cancel a batch with status '{status}'.")
             if status not in {"cancelling", "cancelled"}:
-                self._batches[batch_id].cancelled_at = self._clock()
+                self._batches[batch_id].cancelled_at = self.now()
             return self.batch(batch_id)
 
     def _shown(self, file_id: str) -> File:

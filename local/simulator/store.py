@@ -1,5 +1,6 @@
 """The batches of a simulated OpenAI, and the files they read and write."""
 
+from bisect import insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,9 @@ class Batch:
     id: str
     script: Script
     created_at: float
+    number: int  # how many there were before it
     cancelled_at: float | None = None
+    asked_at: float | None = None  # when it was last retrieved
     given: dict[str, object] = field(default_factory=dict)  # fields as its creator wants them
 
     @property
@@ -29,6 +32,16 @@ class Batch:
         if self.cancelled_at is None:
             return self.script
         return lifecycle.cancelled(self.script, self.created_at, self.cancelled_at)
+
+    @property
+    def place(self) -> tuple[float, int]:
+        """Where it is among the others, by age."""
+        return self.created_at, self.number
+
+    def shown(self, now: float) -> dict[str, Any]:
+        """Return the batch object as the API shows it at a moment."""
+        seen = lifecycle.snapshot(self.script, self.id, self.created_at, now, self.cancelled_at)
+        return seen | self.given
 
 
 @dataclass(slots=True)
@@ -49,7 +62,8 @@ class Store:
 
     def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
         self._directory = directory
-        self._clock = clock
+        self.now = clock
+        self.oldest_first: list[Batch] = []
         self._batches: dict[str, Batch] = {}
         self._files: dict[str, File] = {}
         self._lock = RLock()
@@ -64,29 +78,31 @@ class Store:
     def add(self, script: Script, *, created_at: float | None = None) -> str:
         """Create a batch and return its id."""
         with self._lock:
-            created = self._clock() if created_at is None else created_at
-            batch = Batch(lifecycle.batch_id(created, len(self._batches)), script, created)
+            created = self.now() if created_at is None else created_at
+            number = len(self._batches)
+            batch = Batch(lifecycle.batch_id(created, number), script, created, number)
             self._batches[batch.id] = batch
+            insort(self.oldest_first, batch, key=lambda batch: batch.place)
             for role in ("input", "output", "error"):
                 file = File(f"{batch.id}_{role}.jsonl", created, role, batch)
                 self._files[lifecycle.file_id(batch.id, role)] = file
             return batch.id
 
+    def find(self, batch_id: str) -> Batch | None:
+        """Return a batch, if there is one of that id."""
+        return self._batches.get(batch_id)
+
     def batch(self, batch_id: str) -> dict[str, Any]:
         """Return the batch object as the API shows it now."""
         with self._lock:
-            batch = self._batches[batch_id]
-            shown = lifecycle.snapshot(
-                batch.script, batch_id, batch.created_at, self._clock(), batch.cancelled_at
-            )
-            return shown | batch.given
+            return self._batches[batch_id].shown(self.now())
 
     def upload(self, filename: str, content: bytes) -> str:
         """Keep an input file and return its id."""
         with self._lock:
             file_id = lifecycle.file_id(str(len(self._files)), "upload")
             self._path(file_id).write_bytes(content)
-            self._files[file_id] = File(filename, self._clock())
+            self._files[file_id] = File(filename, self.now())
             return file_id
 
     def file(self, file_id: str) -> Path:
