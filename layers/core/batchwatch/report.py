@@ -7,15 +7,32 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from batchwatch.events import BatchEvent
 
 
+class Told(NamedTuple):
+    """An event that was published, by what a line of log needs of it."""
+
+    id: str
+    type: str
+    account: str
+    subject: str
+    sequence: int
+    reduced: bool
+
+
 class Problem(NamedTuple):
-    """Something that went wrong, set aside so that the rest could go on."""
+    """Something that went wrong, set aside so that the rest could go on.
+
+    `whole`: the account (or the secret) cannot be used at all.
+    """
 
     error: BaseException
     account: str | None = None
     batch_id: str | None = None
+    whole: bool = False
 
 
 @dataclass
@@ -30,7 +47,7 @@ class Report:
     """
 
     open: int = 0
-    events: list[BatchEvent] = field(default_factory=list)
+    events: list[Told] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     bytes_archived: int = 0
     again: float | None = None
@@ -38,6 +55,23 @@ class Report:
     left: int = 0
     oldest_pending: float = 0
     repairs: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def of(cls, events: Iterable[BatchEvent]) -> Self:
+        """Report events that were published; the batches in them are not held on to."""
+        return cls(
+            events=[
+                Told(e.id, e.type, e.data.account, e.subject, e.data.sequence, e.data.reduced)
+                for e in events
+            ]
+        )
+
+    def __add__(self, other: Report) -> Report:
+        """Both together, in a new one."""
+        both = Report()
+        both += self
+        both += other
+        return both
 
     def __iadd__(self, other: Report) -> Self:
         """Take in another report."""

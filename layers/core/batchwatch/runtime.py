@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from batchwatch.account_poll import AccountPoll
 from batchwatch.accounts import Accounts
 from batchwatch.archive import Archive
+from batchwatch.discovery import Wanted
 from batchwatch.ledger import Ledger
+from batchwatch.observe import Observer
 from batchwatch.openai import OpenAI
 from batchwatch.orders import Orders
 from batchwatch.outbox import Outbox
-from batchwatch.poll import AccountPoll, Poller
+from batchwatch.poll import BY, Poller
 from batchwatch.publish import Publisher
 from batchwatch.settings import Settings
+from batchwatch.stall import Limits
 from batchwatch.sweep import Sweep
 from batchwatch.transfer import Archiver, Transfer
 from batchwatch.watch import Rules
+from batchwatch.watermarks import Watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +41,12 @@ if TYPE_CHECKING:
     from batchwatch.openai import Account
 
 # The defaults wait a minute for an answer, three times: longer than a poll lives.
+# Several accounts with eight threads each share the connections of a client.
 _CONFIG = Config(
-    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
+    connect_timeout=3,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=50,
 )
 
 
@@ -59,18 +68,25 @@ class Runtime:
     def openai(self, account: Account) -> OpenAI:
         """Return the client of an account; a changed key gets a client of its own."""
         if account not in self._openai:
-            self._openai[account] = OpenAI(account, sleep=self._sleep)
+            self._openai[account] = OpenAI(account, clock=self.clock, sleep=self._sleep)
         return self._openai[account]
 
     @cached_property
     def poller(self) -> Poller:
         """What Poller does."""
         sweep = Sweep(self.ledger, self.clock)
-        return Poller(self.accounts, self.openai, self._account_poll, sweep)
+        return Poller(self.accounts, self.openai, self._account_poll, sweep, self.clock)
 
     @cached_property
     def _account_poll(self) -> AccountPoll:
-        return AccountPoll(self.ledger, self.outbox, self.orders, self.rules, self.clock)
+        s = self.settings
+        wanted = Wanted(s.discovery == "on", s.backfill == "archive")
+        marks = Watermarks(self.dynamodb, s.table)
+        return AccountPoll(self.ledger, marks, self.observer(BY), wanted, self.clock)
+
+    def observer(self, by: str) -> Observer:
+        """What follows from an answer that somebody got."""
+        return Observer(by, self.ledger, self.outbox, self.orders, self.rules, self.clock)
 
     @cached_property
     def archiver(self) -> Archiver:
@@ -83,7 +99,15 @@ class Runtime:
     def rules(self) -> Rules:
         """How batches are watched here."""
         s = self.settings
-        return Rules(f"urn:batchwatch:{s.stack}", s.grace, s.progress_steps)
+        limits = Limits(
+            validating=s.stalled_validating,
+            in_progress=s.stalled_in_progress,
+            finalizing=s.stalled_finalizing,
+            cancelling=s.stalled_cancelling,
+            overdue=s.stalled_overdue,
+        )
+        source = f"urn:batchwatch:{s.stack}"
+        return Rules(source, s.grace, s.progress_steps, limits, s.lost_after)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -23,6 +23,14 @@ class Settings(BaseModel):
     progress_steps: int = 10
     tries: int = 20
     longest_retry: float = 900
+    discovery: Literal["on", "off"] = "on"
+    backfill: Literal["none", "archive"] = "none"
+    lost_after: float = 3600
+    stalled_validating: float = 3600
+    stalled_in_progress: float = 21_600
+    stalled_finalizing: float = 7200
+    stalled_cancelling: float = 7200
+    stalled_overdue: float = 10_800
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Self:

@@ -5,12 +5,14 @@ The index is kept by DynamoDB, and may lag or be tampered with; the table is the
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from batchwatch.errors import SecretError
 from batchwatch.report import Problem, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from batchwatch.ledger import Ledger
 
@@ -32,22 +34,32 @@ class Sweep:
         self._clock = clock
         self._hour = -1
 
-    def run(self) -> Report:
-        """Put back into the index what is missing there, if this hour has not been done."""
+    def run(self, accounts: Collection[str] | None) -> Report:
+        """Put back into the index what is missing there, if this hour has not been done.
+
+        Where the `accounts` of the secret are known, tell of open batches of any other: nobody
+        polls them.
+        """
         hour = int(self._clock() // _HOUR)
         report = Report()
         if hour == self._hour:
             return report
+        others: Counter[str] = Counter()
         try:
             stop_at = self._clock() + LONGEST
-            for page in self._ledger.strays(hour % SEGMENTS, SEGMENTS):
-                for account, batch_id in page:
-                    self._ledger.reopen(account, batch_id)
-                    report.repairs["Index"] += 1
+            for page in self._ledger.scan(hour % SEGMENTS, SEGMENTS):
+                for found in page:
+                    if not found.open:
+                        self._ledger.reopen(found.account, found.batch_id)
+                        report.repairs["Index"] += 1
+                    others[found.account] += accounts is not None and found.account not in accounts
                 if self._clock() >= stop_at:
                     break
         except Exception as error:  # noqa: BLE001 - told; a poll is more than its backstop
             report.problems.append(Problem(error))
         else:
             self._hour = hour
+        for account, count in (+others).items():
+            unpolled = f"the secret has no account of that name, but {count} open batches have it"
+            report.problems.append(Problem(SecretError(unpolled), account, whole=True))
         return report

@@ -22,8 +22,7 @@ from batchwatch.errors import (
 )
 
 if TYPE_CHECKING:
-    from batchwatch.events import BatchEvent
-    from batchwatch.report import Problem, Report
+    from batchwatch.report import Problem, Report, Told
 
 logger = Logger()
 metrics = Metrics(namespace="batchwatch")
@@ -49,6 +48,8 @@ def tell(report: Report, did: str, **more: int) -> dict[str, int]:
     logger.info(did, extra=counts)
     metrics.add_metric("Events", MetricUnit.Count, len(report.events))
     metrics.add_metric("Problems", MetricUnit.Count, len(report.problems))
+    if refused := _refused(report):
+        metrics.add_metadata("accounts_refused", refused)
     for name, count in _exceptional(report).items():
         if count:
             metrics.add_metric(name, MetricUnit.Count, count)
@@ -62,8 +63,8 @@ def _exceptional(report: Report) -> dict[str, int]:
     return {
         "FilesGone": types.count("batch.file_gone"),
         "FilesFailed": types.count("batch.file_failed"),
-        "ReducedEvents": sum(event.data.reduced for event in report.events),
-        "AccountsRefused": sum(_of_account(problem) for problem in report.problems),
+        "ReducedEvents": sum(event.reduced for event in report.events),
+        "AccountsRefused": len(_refused(report)),
         "BatchesLeft": report.left,
         **{f"{kind}Repairs": count for kind, count in report.repairs.items()},
     }
@@ -77,24 +78,27 @@ def _shown(name: str | None) -> str | None:
         return "…"
 
 
+def _refused(report: Report) -> list[str]:
+    """The accounts that cannot be used as a whole; "…" for one that has no name."""
+    return sorted({_shown(p.account) or "…" for p in report.problems if _of_account(p)})
+
+
 def _of_account(problem: Problem) -> bool:
-    """Whether an account as a whole cannot be used."""
     error = problem.error
     refused = isinstance(error, AccessError) and error.concerns_all
-    alone = problem.account is not None and problem.batch_id is None
-    return refused or alone or isinstance(error, SecretError)
+    return problem.whole or refused or isinstance(error, SecretError)
 
 
-def _tell_event(event: BatchEvent) -> None:
+def _tell_event(event: Told) -> None:
     logger.info(
         "published",
         type=event.type,
-        account=event.data.account,
+        account=event.account,
         batch_id=event.subject,
-        sequence=event.data.sequence,
+        sequence=event.sequence,
         event_id=event.id,
     )
-    if event.data.reduced:
+    if event.reduced:
         logger.warning("reduced", batch_id=event.subject, event_id=event.id)
 
 

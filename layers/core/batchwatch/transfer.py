@@ -123,7 +123,7 @@ class Transfer(NamedTuple):
                 report += self._file(order, role, openai, shift)
             except Exception as error:  # noqa: BLE001 - one file never holds up the others
                 report += Report(problems=[_problem(error, order)], again=0)
-        report.events += self.outbox.deliver(self.ledger.get(order.account, order.batch_id))
+        report += Report.of(self.outbox.deliver(self.ledger.get(order.account, order.batch_id)))
         return report
 
     def _file(self, order: Order, role: Role, openai: OpenAI, shift: Shift) -> Report:

@@ -1,0 +1,191 @@
+"""Batches that nobody registered, found in the list of their account.
+
+What had ended before the account was first polled is history: left alone, or (backfill) recorded
+and archived without a word. Everything else that the table does not know yet is news.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchwatch.listing import oldest
+from batchwatch.watch import HOUR
+from batchwatch.watermarks import Watermark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchwatch.batch import Batch
+    from batchwatch.watermarks import Watermarks
+
+DAY = 24 * HOUR
+LOOK_BACK = 14 * DAY
+"""How old a page of ended batches is at which a first walk turns round: none lives that long."""
+FILES_LIVE = 31 * DAY
+"""The same with backfill: OpenAI deletes output files after 30 days."""
+
+
+class Wanted(NamedTuple):
+    """Whether batches are looked for, and whether those of before are recorded too."""
+
+    discovery: bool = True
+    backfill: bool = False
+
+
+@dataclass
+class Memory:
+    """What a process remembers of an account; lost with it, at the price of some reads.
+
+    known         batches that the table has and nobody need look up again: id → creation
+    silent_since  since when no request has been answered
+    """
+
+    mark: Watermark | None = None
+    known: dict[str, int] = field(default_factory=dict)
+    silent_since: float | None = None
+
+
+class Search:
+    """What one walk down the list is looking for.
+
+    `history`: it takes in what had ended before. `deep`: it looks an hour further down than must
+    be, for batches that the list showed late.
+
+    newest  when the newest batch that any walk has seen was created
+    done    whether it has seen all it should
+    """
+
+    def __init__(  # noqa: PLR0913 - what is known, and what is wanted
+        self,
+        mark: Watermark,
+        memory: Memory,
+        now: float,
+        *,
+        history: bool = False,
+        deep: bool = False,
+        after: str | None = None,
+    ) -> None:
+        self.after = after
+        self.newest = mark.seen_through or 0
+        self.done = False
+        self._mark, self._memory, self._history, self._deep = mark, memory, history, deep
+        self._first = mark.seen_through is None or history
+        self._turn = now - (FILES_LIVE if history else LOOK_BACK)
+        self._found: set[str] = set()
+
+    def take(self, page: Sequence[Batch]) -> list[Batch]:
+        """Pick what the table may not have yet."""
+        fresh = [batch for batch in page if self._wanted(batch)]
+        self._found.update(batch.id for batch in fresh)
+        self.newest = max([self.newest, *(batch.created_at or 0 for batch in page)])
+        return fresh
+
+    def enough(self, page: Sequence[Batch]) -> bool:
+        """Whether nothing is to be found below this page."""
+        self.done = self.done or self._enough(page)
+        return self.done
+
+    def ended_before(self, batch: Batch) -> bool:
+        """Whether a batch had ended before its account was first polled."""
+        ended_at = batch.status_at or batch.created_at or 0
+        return batch.status.terminal and ended_at < (self._mark.first_polled_at or 0)
+
+    @property
+    def stored(self) -> bool:
+        """Whether all that was found is in the table by now."""
+        return self._found <= self._memory.known.keys()
+
+    def _enough(self, page: Sequence[Batch]) -> bool:
+        if self._first:
+            return all(b.status.terminal and (b.created_at or 0) < self._turn for b in page)
+        since = oldest(page)
+        nothing_new = not any(map(self._wanted, page))
+        if since is None:  # without dates, what is known must do; the wrong way round, nothing does
+            return nothing_new and not any(batch.created_at for batch in page)
+        floor = (self._mark.seen_through or 0) - HOUR * self._deep
+        return since < floor or (since == floor and nothing_new)
+
+    def _wanted(self, batch: Batch) -> bool:
+        if batch.id in self._memory.known:
+            return False
+        in_reach = self._history and (batch.created_at or 0) >= self._turn
+        return in_reach or not self.ended_before(batch)
+
+
+class Discovery:
+    """Discovery in one poll of one account: a walk from the top, and one that goes on below."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - where it is kept, what is wanted, of whom, when
+        self,
+        watermarks: Watermarks,
+        memory: Memory,
+        wanted: Wanted,
+        account: str,
+        now: float,
+        *,
+        deep: bool,
+    ) -> None:
+        self._watermarks, self._memory, self._account = watermarks, memory, account
+        self._wanted, self._now = wanted, now
+        self.mark = memory.mark = self._begun(memory.mark or watermarks.get(account))
+        self._history = wanted.backfill and not self.mark.backfilled
+        self.top: Search | None = None
+        self.below: Search | None = None
+        if wanted.discovery and self.mark.resume_after is None:
+            self.top = Search(self.mark, memory, now, history=self._history, deep=deep)
+        elif wanted.discovery:
+            seen = self.mark.model_copy(update={"seen_through": self.mark.resume_to})
+            self.top = Search(seen, memory, now, deep=deep)
+            self.below = Search(
+                self.mark,
+                memory,
+                now,
+                history=self._history,
+                deep=True,
+                after=self.mark.resume_after,
+            )
+
+    @property
+    def list_is_stale(self) -> bool:
+        """Whether the list was caught lagging, so that it is not believed."""
+        return self.mark.stale_until > self._now
+
+    def distrust(self) -> None:
+        """Do not believe the list for a day."""
+        self._memory.mark = self._watermarks.distrust(self._account, self._now + DAY)
+
+    def found(self, batch: Batch) -> None:
+        """Note that a batch is in the table."""
+        self._memory.known[batch.id] = batch.created_at or 0
+
+    def move(self, at: str | None) -> None:
+        """Write down how far the list has been seen; `at`: where the (lower) walk has come."""
+        search = self.below or self.top
+        if search is None or not search.stored:
+            return
+        through = self.mark.resume_to if self.below else search.newest
+        if search.done:
+            self._keep(seen_through=through, backfilled=self._history)
+        elif at is not None and at != self.mark.resume_after:
+            self._keep(resume_after=at, resume_to=through)
+
+    def begin_anew(self) -> None:
+        """Forget where a walk was cut off: the list no longer knows that place."""
+        self._keep()
+
+    def _keep(self, **how: object) -> None:
+        plain = self.mark.model_copy(update={"resume_after": None, "resume_to": None})
+        after = plain.model_copy(update={**how, "backfilled": plain.backfilled or bool(how.get("backfilled"))})
+        if after == self.mark:
+            return
+        self._memory.mark = self._watermarks.move(self._account, after)
+        floor = (after.seen_through or 0) - HOUR
+        self._memory.known = {i: at for i, at in self._memory.known.items() if at >= floor}
+
+    def _begun(self, mark: Watermark) -> Watermark:
+        if self._wanted.discovery and mark.first_polled_at is None:
+            return self._watermarks.begin(self._account, self._now)
+        if not self._wanted.discovery and mark.first_polled_at is not None:
+            return self._watermarks.forget(self._account)
+        return mark

@@ -1,0 +1,120 @@
+"""A walk down the list of an account: from its newest batch, as far as that is worth a request.
+
+A page shows a hundred batches, so the list is asked first. But open batches may be few and lie far
+down: the walk ends where asking for the rest singly is cheaper, and leaps over what has ended.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from batchwatch.batch import Batch
+    from batchwatch.openai import Page
+
+MOST_PAGES = 1000
+"""Pages of one walk: what a list that never ends can cost."""
+_EACH = 5
+"""Open batches still to be seen, for each page that showed none, that make another page worth it."""
+
+
+class Walk:
+    """One walk, as far as it has come.
+
+    unseen      open batches that no page has shown, each with when it was created (0: not known)
+    pages       how many were asked for
+    unreadable  rows that are no batch
+    last        the last cursor: where a later walk can go on
+    ended       whether there was no more to see, or no more wanted
+    """
+
+    def __init__(
+        self,
+        page: Callable[[str | None], Page],
+        unseen: Mapping[str, int],
+        after: str | None = None,
+    ) -> None:
+        self.unseen = dict(unseen)
+        self.pages = 0
+        self.unreadable = 0
+        self.last = after
+        self.ended = False
+        self._page = page
+        self._all = len(unseen)
+        self._empty = 0
+        self._hope = 1
+
+    def go(
+        self, enough: Callable[[Sequence[Batch]], bool], in_time: Callable[[], bool]
+    ) -> Iterator[list[Batch]]:
+        """Yield what each page shows for the first time.
+
+        `enough` is asked after each page whether anything but open batches is still looked for.
+        """
+        seen: set[str] = set()
+        cursors = {self.last}
+        while self.pages < MOST_PAGES and in_time():
+            page = self._page(self.last)
+            self.pages += 1
+            self.unreadable += page.unreadable
+            fresh = list({b.id: b for b in page.batches if b.id not in seen}.values())
+            seen.update(batch.id for batch in fresh)
+            shown = [self.unseen.pop(b.id) for b in fresh if b.id in self.unseen]
+            yield fresh
+            self._empty += not shown
+            after = page.cursor
+            if after is None or after in cursors or (page.batches and not fresh):
+                self.ended = True  # the end, or a list that goes round in circles
+                return
+            if page.batches and enough(fresh):
+                older = _older(self.unseen, fresh)
+                self._hope = (self._hope > 0 or bool(shown)) * _soon(older, fresh)
+                if not self._worth_it(len(older), shown=bool(shown)):
+                    self.ended = True
+                    return
+                if not (shown or self._hope):
+                    after = _leap(older, fresh) or after
+            cursors.add(after)
+            self.last = after
+
+    def _worth_it(self, older: int, *, shown: bool) -> bool:
+        """Whether another page can be hoped to show more than one request's worth."""
+        affordable = older >= _EACH and self._all >= _EACH * (self._empty + 1)
+        return older > 1 and (shown or self._hope > 1 or affordable)
+
+
+def oldest(page: Sequence[Batch]) -> int | None:
+    """When the oldest batch of a page was created; None if it is not a page of newest first."""
+    created = [batch.created_at for batch in page if batch.created_at is not None]
+    return created[-1] if created and created[0] >= created[-1] else None
+
+
+def _older(unseen: Mapping[str, int], page: Sequence[Batch]) -> Mapping[str, int]:
+    """Open batches that a next page may show; what is younger, the list leaves out."""
+    since = oldest(page)
+    if since is None:
+        return unseen
+    return {batch_id: created for batch_id, created in unseen.items() if created <= since}
+
+
+def _soon(older: Mapping[str, int], page: Sequence[Batch]) -> int:
+    """How many open batches the next page shows, if it reaches as far back as this one."""
+    since = oldest(page)
+    if since is None:
+        return 0
+    span = (page[0].created_at or since) - since
+    return sum(created >= since - span for created in older.values()) if span else 0
+
+
+def _leap(older: Mapping[str, int], page: Sequence[Batch]) -> str | None:
+    """Where to go on below a page that shows nothing open: at the next batch that is.
+
+    (It is retrieved singly then.) None where its place in the list is not sure.
+    """
+    since = oldest(page)
+    newest = max(older.values(), default=0)
+    there = [batch_id for batch_id, created in older.items() if created == newest]
+    sure = since is not None and 0 < newest < since and len(there) == 1
+    return there[0] if sure else None
