@@ -5,7 +5,6 @@ compatible providers too: without `usage` and `model`, with nulls, absent keys, 
 ids, statuses by other names, dates as text.
 """
 
-import json
 import re
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -32,6 +31,7 @@ from batchwatch.reading import (
     mapping,
     or_nothing,
     status_name,
+    whole_characters,
 )
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=:-]{0,511}")
@@ -202,7 +202,7 @@ class Batch(_Part):
     def read(cls, said: Any) -> Self:
         """Read an answer of the API; raise BadAnswerError where it is no batch."""
         try:
-            batch = cls.model_validate(_whole_characters(said))
+            batch = cls.model_validate(whole_characters(said))
             safe_id(batch.id)
         except (ValidationError, UnsafeIdError) as error:
             raise BadAnswerError(f"not a batch object: {_shape(said)}") from error
@@ -269,16 +269,6 @@ class Batch(_Part):
             Role.ERROR: bool(self.counts.failed) or (cut_short and self.counts.unfinished > 0),
         }
         return frozenset(r for r, yes in expected.items() if yes and not self._named(r))
-
-
-def _whole_characters(said: Any) -> Any:
-    """Replace half characters, which JSON can spell and nothing can store."""
-    text = json.dumps(said, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    return said
 
 
 def _shape(said: object) -> str:

@@ -1,5 +1,6 @@
 """How single fields of an answer are read: what cannot be understood is nothing, never a crash."""
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -76,6 +77,16 @@ def error_entries(said: object) -> object:
     """Make an object of each reason; some are mere texts."""
     entries = said if isinstance(said, list) else []
     return [e if isinstance(e, Mapping) else {"message": str(e)} for e in entries]
+
+
+def whole_characters(said: Any) -> Any:
+    """Replace half characters, which JSON can spell and nothing can store."""
+    text = json.dumps(said, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return said
 
 
 def mapping(said: object) -> dict[str, Any] | None:
