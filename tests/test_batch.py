@@ -1,9 +1,7 @@
 """A batch is read whatever it looks like, given on unchanged, cut only where it is too large."""
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,10 +29,6 @@ from tests.builders import (
 )
 
 OUT, ERR = Role.OUTPUT, Role.ERROR
-SAMPLES = Path(os.environ.get("BATCHWATCH_CONTRACT", "")) / "samples"
-UNFINISHED_SAMPLE = "batch.expired.output-file-only.json"
-"""The one sample whose counts promise a file that is not there."""
-
 
 # What is read
 
@@ -225,22 +219,6 @@ def test_any_object_with_an_id_and_a_status_is_read_and_given_on_as_it_is(
 def test_half_a_character_does_not_make_a_batch_unspeakable() -> None:
     said = json.loads(json.dumps(batch("failed", errors=errors("cut in two: \ud83d"))))
     assert json.loads(Batch.read(said).model_dump_json())["id"] == BATCH
-
-
-@pytest.mark.skipif(not SAMPLES.is_absolute(), reason="BATCHWATCH_CONTRACT names no folder")
-@pytest.mark.parametrize("kind", ["batch.*.json", "list.*.json", "azure.batch.*", "azure.spec-*"])
-def test_recorded_batches_are_read_and_given_on_as_they_are(kind: str) -> None:
-    files = {file.name: json.loads(file.read_text()) for file in SAMPLES.glob(kind)}
-    rows = [(name, row) for name, said in files.items() for row in said.get("data", [said])]
-    assert rows
-    for name, said in rows:
-        read = Batch.read(said)
-        assert json.dumps(json.loads(read.model_dump_json())) == json.dumps(said)
-        assert read.status == said["status"]
-        assert read.missing == ({ERR} if name == UNFINISHED_SAMPLE else set())
-        assert read.status_at == said.get(f"{read.status}_at", said["created_at"])
-        plain = {k: v for k, v in said.items() if not isinstance(v, dict)}
-        assert {k: getattr(read, k) for k in plain} == plain
 
 
 # Which files must be there
