@@ -1,7 +1,7 @@
 """The secret names the accounts; one that cannot be used is told of and does not hold up others."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -24,17 +24,63 @@ def test_an_account_needs_a_name_and_a_key() -> None:
 
 
 def test_an_account_may_say_where_its_key_is_good_for() -> None:
-    more = {"base_url": "https://gate.way/v1", "organization": "org-1", "project": "proj_1"}
+    more: dict[str, Any] = {
+        "base_url": "https://gate.way/v1",
+        "organization": "org-1",
+        "project": "proj_1",
+    }
     readable = read_accounts(secret(eu={"api_key": f" {KEY}\n", **more, "webhook_secrets": ["w"]}))
     assert readable.accounts == [Account("eu", KEY, **more), Account("good", KEY)]
     assert readable.troubles == []
 
 
-@pytest.mark.parametrize("nothing", [{}, {"base_url": "", "organization": "", "project": None}])
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {},
+        {"base_url": "", "organization": "", "project": None},
+        {"api_version": "", "auth": ""},
+        {"api_version": None, "auth": None},
+        {"apiversion": 7, "webhook_secrets": ["w"]},
+    ],
+)
 def test_what_is_left_empty_is_as_usual(nothing: dict[str, Any]) -> None:
     account, _ = read_accounts(secret(eu={"api_key": KEY} | nothing)).accounts
     assert account.base_url == BASE_URL
-    assert {account.organization, account.project} <= {None, ""}
+    assert (account.organization, account.project) == (None, None)
+    assert (account.api_version, account.auth) == (None, None)
+
+
+@pytest.mark.parametrize("version", ["2024-10-21", "2025-04-01-preview", "preview", "v1", "a" * 32])
+@pytest.mark.parametrize("auth", ["bearer", "api-key"])
+def test_an_account_of_azure_may_say_its_version_and_how_its_key_is_told(
+    version: str, auth: Literal["bearer", "api-key"]
+) -> None:
+    account, _ = read_accounts(
+        secret(eu={"api_key": KEY, "api_version": version, "auth": auth})
+    ).accounts
+    assert account == Account("eu", KEY, api_version=version, auth=auth)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("api_version", odd) for odd in ("2024/10", "v1&x=y", "a" * 33, "é", "a b", "v1\n")],
+        *[("api_version", odd) for odd in (7, True, ["v1"], {"v": 1})],
+        *[("auth", odd) for odd in ("Bearer", "api_key", "basic", 7, True, ["bearer"], {"a": 1})],
+        *[("base_url", odd) for odd in ("http://hidden-0123456789.example", 7, "https://[::1")],
+        *[(name, odd) for name in ("organization", "project") for odd in ("ü-0123456789", ["x"])],
+    ],
+)
+def test_a_wrong_value_is_told_by_account_and_field_and_not_repeated(
+    field: str, value: object
+) -> None:
+    readable = read_accounts(secret(eu={"api_key": KEY, field: value}))
+    assert readable.accounts == [Account("good", KEY)]
+    (trouble,) = readable.troubles
+    assert "'eu'" in str(trouble)
+    assert field in str(trouble)
+    assert str(value) not in str(trouble)
 
 
 @pytest.mark.parametrize("name", ["a", "a-1", "0", "a" * 32])
@@ -62,7 +108,7 @@ def test_one_bad_account_does_not_hold_up_the_others(name: str, entry: object) -
     readable = read_accounts(secret(**{name: entry}))
     assert readable.accounts == [Account("good", KEY)]
     (trouble,) = readable.troubles
-    assert any(said in str(trouble) for said in (repr(name), "base_url", "account 1 of"))
+    assert any(said in str(trouble) for said in (repr(name), "account 1 of"))
     assert "0123456789" not in str(trouble)
 
 

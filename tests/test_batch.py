@@ -1,9 +1,7 @@
 """A batch is read whatever it looks like, given on unchanged, cut only where it is too large."""
 
 import json
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,10 +29,6 @@ from tests.builders import (
 )
 
 OUT, ERR = Role.OUTPUT, Role.ERROR
-SAMPLES = Path(os.environ.get("BATCHWATCH_CONTRACT", "")) / "samples"
-UNFINISHED_SAMPLE = "batch.expired.output-file-only.json"
-"""The one sample whose counts promise a file that is not there."""
-
 
 # What is read
 
@@ -84,7 +78,20 @@ def test_an_empty_string_is_nothing(name: str) -> None:
         (str(CREATED), CREATED),
         ("2027-01-15T08:00:00.2491382+00:00", CREATED),
         ("2027-01-15T08:00:00", CREATED),
+        ("2027-01-15T08:00:00.2491382Z", CREATED),
+        ("2027-01-15T08:00:00Z", CREATED),
+        ("2027-01-15t08:00:00z", CREATED),
+        (" 2027-01-15 08:00:00Z ", CREATED),
         ("2027-01-15T09:00:00+01:00", CREATED),
+        ("2027-01-15T09:00:00.2491382+01:00", CREATED),
+        (f" {CREATED} ", CREATED),
+        (f"{CREATED}.75", CREATED),
+        (CREATED * 1000, None),
+        (f"{CREATED}000", None),
+        (0, None),
+        ("0", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("", None),
         ("yesterday", None),
         ("nan", None),
         ("inf", None),
@@ -112,6 +119,8 @@ def test_a_count_that_is_none_is_nothing(odd: object) -> None:
         ({"data": None}, []),
         ({"data": ["one", {"message": "two"}]}, ["one", "two"]),
         (["one", {"message": "two"}], ["one", "two"]),
+        (["one", "two"], ["one", "two"]),
+        ([], []),
         ("one", ["one"]),
     ],
 )
@@ -123,11 +132,27 @@ def test_reasons_of_a_failure_are_read_in_every_form_known(
     assert [entry.message for entry in reasons.data] == messages
 
 
+@pytest.mark.parametrize("said", ["", None, 7, True])
+def test_reasons_that_say_nothing_are_nothing(said: object) -> None:
+    assert read("failed", errors=said).errors is None
+
+
 @pytest.mark.parametrize(
     ("said", "status"),
     [(status.value, status) for status in KNOWN]
-    + [("Validating", Status.VALIDATING), ("IN_PROGRESS", Status.IN_PROGRESS)]
-    + [("paused", Status.UNKNOWN), ("", Status.UNKNOWN), (None, Status.UNKNOWN)],
+    + [(status.value.upper(), status) for status in KNOWN]
+    + [(f" {status.value.capitalize()}\n", status) for status in KNOWN]
+    + [(said, Status.IN_PROGRESS) for said in ("in progress", "In-Progress", "IN PROGRESS")]
+    + [(said, Status.IN_PROGRESS) for said in ("progress", "PROGRESS", "running", "Running ")]
+    + [(said, Status.VALIDATING) for said in ("queued", "pre_schedule", "pending", "created")]
+    + [(said, Status.VALIDATING) for said in ("pre-schedule", "PRE SCHEDULE")]
+    + [("canceled", Status.CANCELLED), ("Canceled", Status.CANCELLED)]
+    + [("canceling", Status.CANCELLING), ("CANCELLATION_REQUESTED", Status.CANCELLING)]
+    + [("succeeded", Status.COMPLETED), ("SUCCESS", Status.COMPLETED)]
+    + [("TIMEOUT_EXCEEDED", Status.EXPIRED), ("timeout exceeded", Status.EXPIRED)]
+    + [("paused", Status.UNKNOWN), ("", Status.UNKNOWN), (None, Status.UNKNOWN)]
+    + [(said, Status.UNKNOWN) for said in ("JOB_STATE_SUCCEEDED", "Status.COMPLETED", "done")]
+    + [(said, Status.UNKNOWN) for said in ("inprogress", "com_pleted", "not running", "error")],
 )
 def test_a_status_is_one_of_eight_or_unknown(said: str | None, status: Status) -> None:
     read = Batch.read(batch() | {"status": said})
@@ -196,22 +221,6 @@ def test_half_a_character_does_not_make_a_batch_unspeakable() -> None:
     assert json.loads(Batch.read(said).model_dump_json())["id"] == BATCH
 
 
-@pytest.mark.skipif(not SAMPLES.is_absolute(), reason="BATCHWATCH_CONTRACT names no folder")
-@pytest.mark.parametrize("kind", ["batch.*.json", "list.*.json", "azure.batch.*", "azure.spec-*"])
-def test_recorded_batches_are_read_and_given_on_as_they_are(kind: str) -> None:
-    files = {file.name: json.loads(file.read_text()) for file in SAMPLES.glob(kind)}
-    rows = [(name, row) for name, said in files.items() for row in said.get("data", [said])]
-    assert rows
-    for name, said in rows:
-        read = Batch.read(said)
-        assert json.dumps(json.loads(read.model_dump_json())) == json.dumps(said)
-        assert read.status == said["status"]
-        assert read.missing == ({ERR} if name == UNFINISHED_SAMPLE else set())
-        assert read.status_at == said.get(f"{read.status}_at", said["created_at"])
-        plain = {k: v for k, v in said.items() if not isinstance(v, dict)}
-        assert {k: getattr(read, k) for k in plain} == plain
-
-
 # Which files must be there
 
 
@@ -255,6 +264,45 @@ def test_with_counts_unknown_any_one_file_will_do(
 def test_nothing_is_expected_of_a_batch_cancelled_before_it_began(said: object) -> None:
     none = {"output_file_id": None, "error_file_id": None, "in_progress_at": None}
     assert read("cancelled", request_counts=said, **none).missing == set()
+
+
+BLOB = "https://storage.example/results/0123/output.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("said", "path"), [(BLOB, BLOB), ("", None), (None, None), (7, None), ([BLOB], None)]
+)
+def test_a_blob_is_named_by_a_text(said: object, path: str | None) -> None:
+    told = read(output_blob=said)
+    assert (told.blob(OUT), told.blob(ERR), told.blob(Role.RECORD)) == (path, None, None)
+    assert read(error_blob=said).blob(ERR) == path
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"output_blob": BLOB, "error_blob": BLOB}, set()),
+        ({"output_blob": BLOB, "error_blob": ""}, {ERR}),
+        ({"output_blob": "", "error_blob": BLOB}, {OUT}),
+        ({"output_blob": "", "error_blob": ""}, {OUT, ERR}),
+        ({"output_blob": BLOB, "error_file_id": ERROR}, set()),
+        ({"output_blob": BLOB, "request_counts": None}, set()),
+        ({"error_blob": BLOB, "request_counts": None}, set()),
+        ({"output_blob": "", "error_blob": "", "request_counts": None}, {OUT}),
+    ],
+)
+def test_a_file_whose_blob_is_named_is_not_missing(
+    changes: dict[str, Any], missing: set[Role]
+) -> None:
+    none = {"output_file_id": None, "error_file_id": None}
+    assert read(**none | changes).missing == missing
+    assert read(**none | changes).file_id(OUT) is None
+
+
+def test_a_batch_that_is_past_its_time_has_not_ended_by_that() -> None:
+    for status in ("validating", "in_progress", "finalizing", "cancelling"):
+        late = read(status, expires_at=1)
+        assert (late.status, late.missing) == (status, frozenset())
 
 
 # What is too large

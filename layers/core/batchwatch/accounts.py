@@ -1,6 +1,9 @@
 """Which accounts to watch: one JSON secret, read through a cache, never in the environment.
 
-`{"accounts": {"default": {"api_key": "sk-…", "base_url"?: …, "organization"?: …, "project"?: …}}}`
+`{"accounts": {"default": {"api_key": "sk-…", "base_url"?: …, "organization"?: …, "project"?: …,
+"api_version"?: "2024-10-21", "auth"?: "bearer" | "api-key"}}}`
+
+The last two are for Azure: its version is sent with every request, and its key as `api-key`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_VERSION = re.compile(r"[A-Za-z0-9.-]{1,32}")
 _HEADER = re.compile(r"\s*[!-~]+\s*")
 CACHE_SECONDS = 300
 
@@ -78,13 +82,27 @@ def _account(number: int, name: str, entry: object) -> Account:
     for field in ("organization", "project"):
         if entry.get(field) and not _header_like(entry[field]):
             raise SecretError(f"account {name!r} has no usable {field} in the secret")
+    version, auth = entry.get("api_version") or None, entry.get("auth") or None
+    if version and not (isinstance(version, str) and _VERSION.fullmatch(version)):
+        raise SecretError(f"account {name!r} has no usable api_version in the secret")
+    if auth not in (None, "bearer", "api-key"):
+        raise SecretError(f"account {name!r} has an auth other than bearer and api-key")
     return Account(
         name=name,
         api_key=entry["api_key"].strip(),
-        base_url=safe_base_url(entry.get("base_url") or BASE_URL),
+        base_url=_base_url(name, entry.get("base_url") or BASE_URL),
         organization=(entry.get("organization") or "").strip() or None,
         project=(entry.get("project") or "").strip() or None,
+        api_version=version,
+        auth=auth,
     )
+
+
+def _base_url(name: str, url: str) -> str:
+    try:
+        return safe_base_url(url)
+    except SecretError as error:
+        raise SecretError(f"account {name!r}: {error}") from error
 
 
 def _header_like(value: object) -> bool:

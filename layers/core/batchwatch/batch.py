@@ -1,12 +1,11 @@
 """What OpenAI says of a batch, read with tolerance and given on unchanged.
 
-Source: the Batch object of the API reference, and what real answers of 2024 to 2026 look like:
-without `usage` and `model`, with nulls, absent keys and empty-string file ids.
+Source: the Batch object of the API reference, and what real answers of 2024 to 2026 look like, of
+compatible providers too: without `usage` and `model`, with nulls, absent keys, empty-string file
+ids, statuses by other names, dates as text.
 """
 
-import json
 import re
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
@@ -23,7 +22,17 @@ from pydantic import (
 )
 
 from batchwatch.errors import BadAnswerError, UnsafeIdError
-from batchwatch.reading import Count, Seconds, Text, mapping, or_nothing
+from batchwatch.reading import (
+    Count,
+    Seconds,
+    Text,
+    error_entries,
+    errors_object,
+    mapping,
+    or_nothing,
+    status_name,
+    whole_characters,
+)
 
 _SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=:-]{0,511}")
 
@@ -78,9 +87,9 @@ class Role(StrEnum):
     RECORD = "record"
 
 
-def _status(said: object) -> object:
-    known = str(said).strip().lower()
-    return known if known in set(Status) else Status.UNKNOWN
+def _status(said: object) -> Status:
+    name = status_name(said)
+    return Status(name) if name in set(Status) else Status.UNKNOWN
 
 
 class _Part(BaseModel):
@@ -115,23 +124,10 @@ class BatchError(_Part):
     param: Text = None
 
 
-def _errors(said: object) -> object:
-    if isinstance(said, str) and said:
-        return {"data": [{"message": said}]}
-    if isinstance(said, list):
-        return {"data": said}
-    return said
-
-
-def _error_entries(said: object) -> object:
-    entries = said if isinstance(said, list) else []
-    return [e if isinstance(e, Mapping) else {"message": str(e)} for e in entries]
-
-
 class BatchErrors(_Part):
     """Why validation failed. `truncated`: cut by us; `total` entries were there."""
 
-    data: Annotated[list[BatchError], BeforeValidator(_error_entries)] = []
+    data: Annotated[list[BatchError], BeforeValidator(error_entries)] = []
     truncated: bool = False
     total: Count = None
 
@@ -166,13 +162,15 @@ class Batch(_Part):
     status: Annotated[Status, BeforeValidator(_status)]
     endpoint: Text = None
     model: Text = None
-    errors: Annotated[BatchErrors | None, WrapValidator(or_nothing), BeforeValidator(_errors)] = (
-        None
-    )
+    errors: Annotated[
+        BatchErrors | None, WrapValidator(or_nothing), BeforeValidator(errors_object)
+    ] = None
     input_file_id: Text = None
     completion_window: Text = None
     output_file_id: Text = None
     error_file_id: Text = None
+    output_blob: Text = None
+    error_blob: Text = None
     created_at: Seconds = None
     in_progress_at: Seconds = None
     expires_at: Seconds = None
@@ -204,7 +202,7 @@ class Batch(_Part):
     def read(cls, said: Any) -> Self:
         """Read an answer of the API; raise BadAnswerError where it is no batch."""
         try:
-            batch = cls.model_validate(_whole_characters(said))
+            batch = cls.model_validate(whole_characters(said))
             safe_id(batch.id)
         except (ValidationError, UnsafeIdError) as error:
             raise BadAnswerError(f"not a batch object: {_shape(said)}") from error
@@ -217,7 +215,7 @@ class Batch(_Part):
 
     @property
     def raw_status(self) -> str:
-        """The status in OpenAI's own spelling."""
+        """The status as it was spelled."""
         return str(self._said.get("status", self.status))
 
     @property
@@ -243,9 +241,19 @@ class Batch(_Part):
         """The id of the output or error file, once there is one."""
         return {Role.OUTPUT: self.output_file_id, Role.ERROR: self.error_file_id}.get(role)
 
+    def blob(self, role: Role) -> str | None:
+        """Where Azure writes that file instead, in storage of the customer's own, once it is said.
+
+        Such a file has no id: it is not ours to fetch, and it may not exist.
+        """
+        return {Role.OUTPUT: self.output_blob, Role.ERROR: self.error_blob}.get(role)
+
+    def _named(self, role: Role) -> bool:
+        return bool(self.file_id(role) or self.blob(role))
+
     @property
     def missing(self) -> frozenset[Role]:
-        """Files that must exist by what the counts say, but whose id is not there (yet).
+        """Files that must exist by what the counts say, but have neither id nor blob (yet).
 
         Ids may follow the terminal status by seconds. Nothing is expected of a batch that
         failed validation or was cancelled before it began. With counts unknown, any file will do.
@@ -253,24 +261,14 @@ class Batch(_Part):
         if not self.status.terminal or self.status is Status.FAILED or self._never_began:
             return frozenset()
         if not self.counts or (self.status is Status.COMPLETED and not self.counts.done):
-            any_file = self.output_file_id or self.error_file_id
+            any_file = self._named(Role.OUTPUT) or self._named(Role.ERROR)
             return frozenset() if any_file else frozenset({Role.OUTPUT})
         cut_short = self.status in {Status.EXPIRED, Status.CANCELLED}
         expected = {
             Role.OUTPUT: bool(self.counts.completed),
             Role.ERROR: bool(self.counts.failed) or (cut_short and self.counts.unfinished > 0),
         }
-        return frozenset(r for r, yes in expected.items() if yes and not self.file_id(r))
-
-
-def _whole_characters(said: Any) -> Any:
-    """Replace half characters, which JSON can spell and nothing can store."""
-    text = json.dumps(said, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-    return said
+        return frozenset(r for r, yes in expected.items() if yes and not self._named(r))
 
 
 def _shape(said: object) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -44,13 +44,18 @@ _CODE = re.compile(r"[a-z0-9_.-]{1,64}")
 
 
 class Account(NamedTuple):
-    """A key and where it is good for: one project of OpenAI, or a compatible provider."""
+    """A key and where it is good for: one project of OpenAI, or a compatible provider.
+
+    `api_version`: sent with every request, for Azure. `auth`: None goes by what the provider is.
+    """
 
     name: str
     api_key: str
     base_url: str = BASE_URL
     organization: str | None = None
     project: str | None = None
+    api_version: str | None = None
+    auth: Literal["bearer", "api-key"] | None = None
 
 
 class RemoteFile(NamedTuple):
@@ -82,22 +87,14 @@ class OpenAI:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        headers = {
-            "Authorization": f"Bearer {account.api_key}",
-            "Accept": "application/json",
-            "User-Agent": "batchwatch",
-        }
-        if account.organization:
-            headers["OpenAI-Organization"] = account.organization
-        if account.project:
-            headers["OpenAI-Project"] = account.project
         self._clock = clock
         self._sleep = sleep
         self._rest = Rest(clock)
         self._key = account.api_key
         self._http = httpx.Client(
             base_url=safe_base_url(account.base_url),
-            headers=headers,
+            headers=_headers(account),
+            params={"api-version": account.api_version} if account.api_version else None,
             timeout=_TIMEOUT,
             transport=transport,
             follow_redirects=False,
@@ -219,6 +216,24 @@ class OpenAI:
     def _hide(self, text: str) -> str:
         """Take the key out: some servers repeat it, and not all keys look like one."""
         return text.replace(self._key, "…")
+
+
+def _headers(account: Account) -> dict[str, str]:
+    headers = {"Accept": "application/json", "User-Agent": "batchwatch"}
+    if _auth(account) == "api-key":
+        headers["api-key"] = account.api_key
+    else:
+        headers["Authorization"] = f"Bearer {account.api_key}"
+    if account.organization:
+        headers["OpenAI-Organization"] = account.organization
+    if account.project:
+        headers["OpenAI-Project"] = account.project
+    return headers
+
+
+def _auth(account: Account) -> str:
+    azure = account.api_version or httpx.URL(account.base_url).host.endswith(".azure.com")
+    return account.auth or ("api-key" if azure else "bearer")
 
 
 def safe_base_url(url: str) -> str:

@@ -1,5 +1,7 @@
 """How single fields of an answer are read: what cannot be understood is nothing, never a crash."""
 
+import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -8,19 +10,35 @@ from pydantic import BeforeValidator, ValidationError, ValidatorFunctionWrapHand
 
 _YEAR_10000 = 253_402_300_800  # what comes later was not seconds
 
+_STATUSES = {
+    "canceled": "cancelled",
+    "canceling": "cancelling",
+    "cancellation_requested": "cancelling",
+    "created": "validating",
+    "pending": "validating",
+    "pre_schedule": "validating",
+    "queued": "validating",
+    "progress": "in_progress",
+    "running": "in_progress",
+    "succeeded": "completed",
+    "success": "completed",
+    "timeout_exceeded": "expired",
+}
+"""What compatible providers call a status, and what OpenAI calls it."""
+
 
 def _text(said: object) -> str | None:
     return said if isinstance(said, str) and said else None
 
 
 def _seconds(said: object) -> int | None:
-    """Seconds since 1970 from an int, a float, digits or an ISO date; else nothing."""
+    """Seconds since 1970 from an int, a float, digits or an ISO date; 0 is nothing, as all else."""
     if isinstance(said, bool) or said is None:
         return None
     seconds = _number(said) if isinstance(said, int | float | str) else None
     if seconds is None and isinstance(said, str):
         seconds = _date(said)
-    return int(seconds) if seconds is not None and 0 <= seconds < _YEAR_10000 else None
+    return int(seconds) if seconds is not None and 0 < seconds < _YEAR_10000 else None
 
 
 def _number(said: float | str) -> float | None:
@@ -32,7 +50,7 @@ def _number(said: float | str) -> float | None:
 
 def _date(said: str) -> float | None:
     try:
-        moment = datetime.fromisoformat(said)
+        moment = datetime.fromisoformat(said.strip().upper())
     except ValueError:
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
@@ -40,6 +58,35 @@ def _date(said: str) -> float | None:
 
 def _count(said: object) -> int | None:
     return said if isinstance(said, int) and not isinstance(said, bool) and said >= 0 else None
+
+
+def status_name(said: object) -> str:
+    """Spell a status as OpenAI does, if its meaning is known."""
+    name = re.sub("[ -]", "_", str(said).strip().lower())
+    return _STATUSES.get(name, name)
+
+
+def errors_object(said: object) -> object:
+    """Put the reasons of a failure, which may be a text or a list, into an object with `data`."""
+    if isinstance(said, str) and said:
+        return {"data": [{"message": said}]}
+    return {"data": said} if isinstance(said, list) else said
+
+
+def error_entries(said: object) -> object:
+    """Make an object of each reason; some are mere texts."""
+    entries = said if isinstance(said, list) else []
+    return [e if isinstance(e, Mapping) else {"message": str(e)} for e in entries]
+
+
+def whole_characters(said: Any) -> Any:
+    """Replace half characters, which JSON can spell and nothing can store."""
+    text = json.dumps(said, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return said
 
 
 def mapping(said: object) -> dict[str, Any] | None:
