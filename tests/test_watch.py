@@ -1,6 +1,5 @@
 """What an observation changes: only ever forward, each thing told once, every file to its end."""
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -9,11 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchwatch.batch import Batch, Role, Status
-from batchwatch.events import BatchEvent
-from batchwatch.record import Change, File, FileState, Record, ended
-from batchwatch.watch import HOUR, LATE_IDS, Rules, Witness, digest, file_ended, watch
+from batchwatch.record import File, FileState
+from batchwatch.watch import HOUR, LATE_IDS, digest
 from tests.builders import (
-    BATCH,
     CREATED,
     ERROR,
     KNOWN,
@@ -25,70 +22,14 @@ from tests.builders import (
     errors,
     modest,
 )
+from tests.lives import Life, lived
 
-RULES = Rules("urn:batchwatch:stack", grace=600)
 OUT, ERR, REC = Role.OUTPUT, Role.ERROR, Role.RECORD
 ARCHIVED, GONE, FAILED = FileState.ARCHIVED, FileState.GONE, FileState.FAILED
 PENDING, AWAITED = FileState.PENDING, FileState.AWAITED
 NO_OUTPUT: dict[str, Any] = {"output_file_id": None}
 NO_IDS: dict[str, Any] = {"output_file_id": None, "error_file_id": None}
 END = REACHED["completed"]
-
-
-def apply(known: Record, change: Change) -> Record:
-    """Put a change into a record as the ledger's one write does."""
-    stays = ("batch", "status", "digest", "progress", "moved_at", "unknown")
-    moved = {name: to for name in stays if (to := getattr(change, name)) is not None}
-    if change.events:
-        moved["last_status"] = change.events[-1].data.status
-    return known.model_copy(
-        update=moved
-        | {
-            "v": known.v + 1,
-            "seq": known.seq + len(change.events),
-            "outbox": {**known.outbox, **{e.data.sequence: e.frozen() for e in change.events}},
-            "files": {**known.files, **change.files},
-        }
-    )
-
-
-@dataclass
-class Life:
-    """A batch under watch; times are seconds after its creation."""
-
-    known: Record = field(default_factory=lambda: Record(account="default", batch_id=BATCH))
-    events: list[BatchEvent] = field(default_factory=list)
-
-    def see(self, status: str, at: float = 0, **said: Any) -> list[str]:
-        """Observe the batch; return what is told of it."""
-        witness = Witness("poller", CREATED + at, RULES)
-        return self._write(watch(self.known, Batch.read(batch(status, **said)), witness))
-
-    def end(self, role: Role, state: FileState = ARCHIVED, at: float = 0) -> list[str]:
-        """Bring a file to its end; return what is told of it."""
-        end = ended(self.known.files.get(role, File(state=PENDING)), state)
-        return self._write(
-            file_ended(self.known, role, end, Witness("archiver", CREATED + at, RULES))
-        )
-
-    def _write(self, change: Change | None) -> list[str]:
-        told = change.events if change else ()
-        self.events.extend(told)
-        self.known = apply(self.known, change) if change else self.known
-        return [event.type.removeprefix("batch.") for event in told]
-
-    @property
-    def files(self) -> dict[Role, FileState]:
-        """How each file stands."""
-        return {role: file.state for role, file in self.known.files.items()}
-
-
-def lived(*statuses: str, **said: Any) -> Life:
-    """Give a batch that was seen in each status."""
-    life = Life()
-    for status in statuses:
-        life.see(status, **said)
-    return life
 
 
 # Forward only

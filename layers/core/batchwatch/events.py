@@ -32,7 +32,8 @@ class _Part(BaseModel):
 class ArchivedFile(_Part):
     """How a file of a batch ended. `crc32`: eight hex digits over the whole; `lines`: newlines.
 
-    `location`: where a file is that is `elsewhere`, in storage of the customer's own.
+    `location`: where a file is that is `elsewhere`, in storage of the customer's own; providers
+    may name a place where they put nothing.
     """
 
     state: Literal["archived", "gone", "failed", "elsewhere"]
