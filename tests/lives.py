@@ -79,3 +79,11 @@ def lived(*statuses: str, **said: Any) -> Life:
     for status in statuses:
         life.see(status, **said)
     return life
+
+
+def lost() -> Life:
+    """Give a batch that was in progress, and then lost."""
+    life = lived("in_progress")
+    for hour in range(5):
+        life.miss(hour * 3600)
+    return life

@@ -3,6 +3,7 @@
 For `LATE_IDS` an id that is missing is asked for every `HOUR`; then the file counts as gone.
 """
 
+import json
 from collections.abc import Mapping
 
 from batchwatch.batch import Batch, Role
@@ -13,7 +14,7 @@ from batchwatch.telling import Teller, Witness
 HOUR = 3600
 LATE_IDS = 24 * HOUR
 """How long a terminal batch stays open for a file id that should be there."""
-_LONGEST_LOCATION = 1500  # bytes; an event has room for two
+_LONGEST_LOCATION = 1500  # bytes of JSON; an event has room for two
 
 
 def files_at_end(kept: Batch, now: float) -> dict[Role, File]:
@@ -30,7 +31,7 @@ def _named(kept: Batch) -> dict[Role, File]:
         if file_id := kept.file_id(role):
             files[role] = File(state=FileState.PENDING, file_id=file_id)
         elif blob := kept.blob(role):
-            fits = len(blob.encode()) <= _LONGEST_LOCATION
+            fits = len(json.dumps(blob)) <= _LONGEST_LOCATION
             files[role] = File(state=FileState.ELSEWHERE, location=blob if fits else None)
     return files
 
