@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batchwatch.batch import Batch, Role, Status
 from batchwatch.cutting import LARGEST, cut
-from batchwatch.events import ArchivedFile, BatchEvent, event_id, make_event, outcome
+from batchwatch.events import ArchivedFile, BatchEvent, Stalled, event_id, make_event, outcome
 from tests.builders import (
     BATCH,
     CREATED,
@@ -94,6 +94,24 @@ def test_an_event_of_the_archive_tells_of_every_file() -> None:
     }
 
 
+def test_a_file_elsewhere_is_told_with_its_place() -> None:
+    place = ArchivedFile(state="elsewhere", location="https://blobs.example/output.jsonl")
+    files = ARCHIVED | {Role.OUTPUT: place}
+    said = json.loads(event(kind="batch.archived", files=files).frozen())["data"]["files"]
+    assert said["output"]["location"] == "https://blobs.example/output.jsonl"
+    assert [name for name, file in said.items() if "location" in file] == ["output"]
+
+
+STALLED = Stalled(reason="finalizing", seconds=7260, usual="minutes")
+
+
+def test_a_stall_is_told_with_its_reason_its_time_and_what_is_usual() -> None:
+    whole = event(kind="batch.stalled", stalled=STALLED)
+    for told in (whole, whole.reduced()):
+        said = json.loads(told.frozen())["data"]["stalled"]
+        assert said == {"reason": "finalizing", "seconds": 7260, "usual": "minutes"}
+
+
 def test_a_first_event_says_that_nothing_was_before() -> None:
     assert json.loads(event(previous_status=None).frozen())["data"]["previous_status"] is None
 
@@ -138,11 +156,19 @@ def test_an_id_differs_by_all_that_tells_events_apart() -> None:
 
 
 @modest
-@given(odd_batches(), st.floats(0, 4e9), st.none() | st.just(ARCHIVED))
+@given(
+    odd_batches(),
+    st.floats(0, 4e9),
+    st.none() | st.just(ARCHIVED),
+    st.none() | st.just(STALLED),
+)
 def test_an_event_read_and_frozen_again_is_the_same_text(
-    said: dict[str, Any], now: float, files: Mapping[Role, ArchivedFile] | None
+    said: dict[str, Any],
+    now: float,
+    files: Mapping[Role, ArchivedFile] | None,
+    stalled: Stalled | None,
 ) -> None:
-    frozen = event(said, now=now, files=files).frozen()
+    frozen = event(said, now=now, files=files, stalled=stalled).frozen()
     assert BatchEvent.model_validate_json(frozen).frozen() == frozen
     assert json.dumps(json.loads(frozen)["data"]["batch"]) == json.dumps(said)
     json.loads(frozen, parse_constant=pytest.fail)  # NaN and the like are no JSON
@@ -241,19 +267,22 @@ def test_an_outcome_says_how_much_succeeded(
 
 @pytest.mark.parametrize("text", ["x" * 5000, "é" * 5000, "\x00" * 900, "😀" * 400, '"\\' * 10])
 @pytest.mark.parametrize("field", ["errors", "notes"])
-def test_the_largest_event_is_under_64_kb(text: str, field: str) -> None:
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_the_largest_event_is_under_64_kb(text: str, field: str, elsewhere: bool) -> None:  # noqa: FBT001 - one of two
     grown = {"errors": errors(*[text] * 3000), "notes": [text] * 3000}[field]
     largest = cut(batch() | {"id": LONGEST_ID, "output_file_id": LONGEST_ID, field: grown})
     where = f"s3://{'b' * 63}/batches/account={'a' * 32}/created=2027-01-15/{LONGEST_ID}/x.jsonl"
     file = ArchivedFile(
         state="failed", s3_uri=where, bytes=2**40, lines=2**30, crc32="0badcafe", reason="é" * 900
     )
+    place = ArchivedFile(state="elsewhere", location='"' * 749)
     made = event(
         largest,
         kind="batch.archived",
         source=f"urn:batchwatch:{'s' * 128}:{'a' * 32}",
         account="a" * 32,
-        files=dict.fromkeys(Role, file),
+        files=dict.fromkeys(Role, file)
+        | ({Role.OUTPUT: place, Role.ERROR: place} if elsewhere else {}),
     )
     assert len(made.frozen().encode()) < 64 * 1024
     assert len(json.dumps(batch() | {field: grown})) > LARGEST

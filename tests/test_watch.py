@@ -1,6 +1,5 @@
 """What an observation changes: only ever forward, each thing told once, every file to its end."""
 
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -9,11 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchwatch.batch import Batch, Role, Status
-from batchwatch.events import BatchEvent
-from batchwatch.record import Change, File, FileState, Record, ended
-from batchwatch.watch import HOUR, LATE_IDS, Rules, Witness, digest, file_ended, watch
+from batchwatch.record import FileState
+from batchwatch.watch import HOUR, LATE_IDS, digest
 from tests.builders import (
-    BATCH,
     CREATED,
     ERROR,
     KNOWN,
@@ -25,70 +22,14 @@ from tests.builders import (
     errors,
     modest,
 )
+from tests.lives import Life, lived
 
-RULES = Rules("urn:batchwatch:stack", grace=600)
 OUT, ERR, REC = Role.OUTPUT, Role.ERROR, Role.RECORD
 ARCHIVED, GONE, FAILED = FileState.ARCHIVED, FileState.GONE, FileState.FAILED
 PENDING, AWAITED = FileState.PENDING, FileState.AWAITED
 NO_OUTPUT: dict[str, Any] = {"output_file_id": None}
 NO_IDS: dict[str, Any] = {"output_file_id": None, "error_file_id": None}
 END = REACHED["completed"]
-
-
-def apply(known: Record, change: Change) -> Record:
-    """Put a change into a record as the ledger's one write does."""
-    stays = ("batch", "status", "digest", "progress", "moved_at", "unknown")
-    moved = {name: to for name in stays if (to := getattr(change, name)) is not None}
-    if change.events:
-        moved["last_status"] = change.events[-1].data.status
-    return known.model_copy(
-        update=moved
-        | {
-            "v": known.v + 1,
-            "seq": known.seq + len(change.events),
-            "outbox": {**known.outbox, **{e.data.sequence: e.frozen() for e in change.events}},
-            "files": {**known.files, **change.files},
-        }
-    )
-
-
-@dataclass
-class Life:
-    """A batch under watch; times are seconds after its creation."""
-
-    known: Record = field(default_factory=lambda: Record(account="default", batch_id=BATCH))
-    events: list[BatchEvent] = field(default_factory=list)
-
-    def see(self, status: str, at: float = 0, **said: Any) -> list[str]:
-        """Observe the batch; return what is told of it."""
-        witness = Witness("poller", CREATED + at, RULES)
-        return self._write(watch(self.known, Batch.read(batch(status, **said)), witness))
-
-    def end(self, role: Role, state: FileState = ARCHIVED, at: float = 0) -> list[str]:
-        """Bring a file to its end; return what is told of it."""
-        end = ended(self.known.files.get(role, File(state=PENDING)), state)
-        return self._write(
-            file_ended(self.known, role, end, Witness("archiver", CREATED + at, RULES))
-        )
-
-    def _write(self, change: Change | None) -> list[str]:
-        told = change.events if change else ()
-        self.events.extend(told)
-        self.known = apply(self.known, change) if change else self.known
-        return [event.type.removeprefix("batch.") for event in told]
-
-    @property
-    def files(self) -> dict[Role, FileState]:
-        """How each file stands."""
-        return {role: file.state for role, file in self.known.files.items()}
-
-
-def lived(*statuses: str, **said: Any) -> Life:
-    """Give a batch that was seen in each status."""
-    life = Life()
-    for status in statuses:
-        life.see(status, **said)
-    return life
 
 
 # Forward only
@@ -192,146 +133,6 @@ def test_a_batch_first_seen_in_an_unknown_status_stays_open() -> None:
     life = lived("paused")
     assert not life.known.terminal
     assert life.see("in_progress") == ["in_progress"]
-
-
-# Waiting for the ids of files
-
-
-@pytest.mark.parametrize(
-    ("said", "first", "over"),
-    [
-        ({}, END, END + 600),
-        ({}, END + 599, END + 600),
-        ({"completed_at": None}, END + 3000, END + 3600),
-        ({"completed_at": CREATED + END + 9000}, END, END + 600),
-    ],
-    ids=["by its timestamp", "seen late", "no timestamp", "a timestamp of the future"],
-)
-def test_a_batch_whose_files_are_not_there_is_announced_when_the_grace_is_over(
-    said: dict[str, Any], first: float, over: float
-) -> None:
-    life = lived("in_progress")
-    for at in (first, (first + over) / 2, over - 0.5):
-        assert life.see("completed", at, **NO_OUTPUT, **said) == []
-    assert not life.known.terminal
-    assert life.see("completed", over, **NO_OUTPUT, **said) == ["completed"]
-    assert life.files == {OUT: AWAITED, ERR: PENDING, REC: PENDING}
-
-
-def test_a_stale_answer_in_between_does_not_prolong_the_wait() -> None:
-    life = lived("in_progress")
-    for at in (0, 200, 400):
-        assert life.see("completed", at, **NO_OUTPUT, completed_at=None) == []
-        assert life.see("in_progress", at + 100) == []
-    assert life.see("completed", 600, **NO_OUTPUT, completed_at=None) == ["completed"]
-
-
-def test_a_batch_first_seen_long_after_its_end_is_announced_at_once() -> None:
-    assert Life().see("completed", END + 600, **NO_OUTPUT) == ["completed"]
-
-
-def test_a_batch_is_announced_as_soon_as_its_files_are_there() -> None:
-    life = lived("in_progress")
-    assert life.see("completed", END, **NO_IDS) == []
-    assert life.see("completed", END + 5, **NO_OUTPUT) == []
-    assert life.see("completed", END + 9) == ["completed"]
-    assert life.files == {OUT: PENDING, ERR: PENDING, REC: PENDING}
-    assert [life.known.files[role].file_id for role in (OUT, ERR, REC)] == [OUTPUT, ERROR, None]
-
-
-@pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_a_batch_that_never_ran_waits_for_no_file(status: str) -> None:
-    none = counts(0, 0, 0)
-    assert Life().see(status, **NO_IDS, request_counts=none, in_progress_at=None) == [status]
-
-
-def late(at: float = END + 600) -> Life:
-    """Give a batch announced without its output file, all else archived."""
-    life = lived("in_progress")
-    life.see("completed", at, **NO_OUTPUT)
-    life.end(ERR)
-    life.end(REC)
-    return life
-
-
-def test_an_id_that_comes_late_is_taken() -> None:
-    life = late()
-    assert life.see("completed", END + 9000) == []
-    assert life.known.files[OUT] == File(state=PENDING, file_id=OUTPUT)
-    assert life.known.batch
-    assert life.known.batch.output_file_id == OUTPUT
-    assert life.files[ERR] is ARCHIVED
-    assert life.end(OUT) == ["archived"]
-
-
-def test_an_id_that_is_awaited_is_asked_for_each_hour() -> None:
-    life = late(at=END + 600)
-    before = life.known.v
-    for minute in range(10, 4 * 60 + 10):
-        assert life.see("completed", END + 60 * minute, **NO_OUTPUT) == []
-    assert life.known.v == before + 3
-    assert life.known.files[OUT].ask_at == CREATED + END + 600 + 4 * HOUR
-
-
-@pytest.mark.parametrize("later", ["completed", "expired", "in_progress", "paused"])
-def test_an_id_that_never_comes_is_given_up_after_a_day(later: str) -> None:
-    life = late(at=END + 600)
-    assert life.see(later, END + 600 + LATE_IDS - 1, **NO_OUTPUT) == []
-    assert life.see(later, END + 600 + LATE_IDS, **NO_OUTPUT) == ["file_gone", "archived"]
-    gone, archived = (event.data.files or {} for event in life.events[-2:])
-    assert {role: file.state for role, file in gone.items()} == {OUT: "gone"}
-    assert {role: file.state for role, file in archived.items()} == {
-        OUT: "gone",
-        ERR: "archived",
-        REC: "archived",
-    }
-    assert life.events[-1].data.status == life.events[-1].data.previous_status == "completed"
-    assert life.see("completed", END + 3 * LATE_IDS) == []
-
-
-# The end of files
-
-
-@pytest.mark.parametrize("order", [(OUT, ERR, REC), (REC, ERR, OUT), (ERR, REC, OUT)])
-def test_the_end_of_the_last_file_and_no_other_tells_that_a_batch_is_archived(
-    order: tuple[Role, ...],
-) -> None:
-    life = lived("completed")
-    assert [life.end(role) for role in order] == [[], [], ["archived"]]
-    assert set(life.events[-1].data.files or {}) == set(order)
-    assert life.known.archived
-
-
-def test_a_batch_without_files_is_archived_with_its_record() -> None:
-    life = lived("failed")
-    assert life.files == {REC: PENDING}
-    assert life.end(REC) == ["archived"]
-
-
-@pytest.mark.parametrize(("state", "kind"), [(GONE, "file_gone"), (FAILED, "file_failed")])
-def test_a_file_that_could_not_be_had_is_told(state: FileState, kind: str) -> None:
-    life = lived("completed")
-    assert life.end(OUT, state) == [kind]
-    assert set(life.events[-1].data.files or {}) == {OUT}
-    assert life.end(ERR, state) == [kind]
-    assert life.end(REC) == ["archived"]
-    assert len({event.id for event in life.events}) == 4
-
-
-@pytest.mark.parametrize("again", [ARCHIVED, GONE, FAILED])
-@pytest.mark.parametrize("first", [ARCHIVED, GONE, FAILED])
-def test_a_second_end_of_a_file_changes_nothing(first: FileState, again: FileState) -> None:
-    life = lived("completed")
-    for role in (OUT, ERR, REC):
-        life.end(role, first)
-        was = life.known
-        assert life.end(role, again) == []
-        assert life.known == was
-
-
-def test_the_end_of_a_file_nobody_knows_of_changes_nothing() -> None:
-    assert Life().end(OUT) == []
-    assert lived("failed").end(OUT) == []
 
 
 # Whatever happens

@@ -7,9 +7,14 @@ what the event says, so that whoever sees a change first gives it the same name.
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from batchwatch.batch import Batch, Role, Status
 
@@ -25,14 +30,34 @@ class _Part(BaseModel):
 
 
 class ArchivedFile(_Part):
-    """How a file of a batch ended. `crc32`: eight hex digits over the whole; `lines`: newlines."""
+    """How a file of a batch ended. `crc32`: eight hex digits over the whole; `lines`: newlines.
 
-    state: Literal["archived", "gone", "failed"]
+    `location`: where a file is that is `elsewhere`, in storage of the customer's own; providers
+    may name a place where they put nothing.
+    """
+
+    state: Literal["archived", "gone", "failed", "elsewhere"]
     s3_uri: str | None = None
     bytes: int | None = None
     lines: int | None = None
     crc32: str | None = None
     reason: str | None = None
+    location: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_no_location(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        said: dict[str, Any] = dump(self)
+        if said.get("location") is None:
+            said.pop("location", None)
+        return said
+
+
+class Stalled(_Part):
+    """Why a batch seems to stand still, for how many whole seconds, and what is usual."""
+
+    reason: str
+    seconds: int
+    usual: str
 
 
 class BatchEventData(_Part):
@@ -49,6 +74,7 @@ class BatchEventData(_Part):
     observed_by: str
     batch: Batch
     files: dict[Role, ArchivedFile] | None = None
+    stalled: Stalled | None = None
     reduced: bool = False
 
 
@@ -68,6 +94,7 @@ class BatchEvent(_Part):
     def frozen(self) -> str:
         """Return the one text of this event; what says nothing is left out."""
         left_out = {"files"} if self.data.files is None else set()
+        left_out |= {"stalled"} if self.data.stalled is None else set()
         left_out |= set() if self.data.reduced else {"reduced"}
         return self.model_dump_json(exclude={"data": left_out})
 
@@ -139,6 +166,7 @@ def make_event(  # noqa: PLR0913 - an event is all of these
     by: str,
     apart: str = "",
     files: Mapping[Role, ArchivedFile] | None = None,
+    stalled: Stalled | None = None,
 ) -> BatchEvent:
     """Put an event together. Its time is OpenAI's where it tells of a status."""
     told = batch.status_at if kind == f"batch.{batch.status}" else None
@@ -157,6 +185,7 @@ def make_event(  # noqa: PLR0913 - an event is all of these
             observed_by=by,
             batch=batch,
             files=dict(files) if files is not None else None,
+            stalled=stalled,
         ),
     )
 

@@ -12,10 +12,11 @@ from pydantic import ValidationError
 
 from batchwatch.batch import Batch, safe_id
 from batchwatch.errors import LedgerRowError, UnsafeIdError
-from batchwatch.record import Change, File, Record
+from batchwatch.record import ABSENCE, Change, File, Record
 
 to_dynamodb = TypeSerializer().serialize
 _plain = TypeDeserializer().deserialize
+_TIMES = ("moved_at", "progressed_at", "missing_since", "lost_at")
 
 
 class Row(NamedTuple):
@@ -33,28 +34,47 @@ def key_of(account: str, batch_id: str) -> dict[str, Any]:
     return {"account": to_dynamodb(account), "batch_id": to_dynamodb(batch_id)}
 
 
-def spelled(known: Record, change: Change) -> tuple[dict[str, str], dict[str, str], dict[str, Any]]:
-    """Spell a change as what to SET. The first write sets whole maps, later ones into them."""
+class Spelling(NamedTuple):
+    """What an update sets, by path; what it removes; and what its names and values stand for."""
+
+    sets: dict[str, str]
+    removes: list[str]
+    names: dict[str, str]
+    values: dict[str, Any]
+
+
+def spelled(known: Record, change: Change) -> Spelling:
+    """Spell a change. The first write sets whole maps, later ones set and remove in them.
+
+    A batch that was lost is in the index again with whatever is written of it.
+    """
     seq = known.seq + len(change.events)
     plain: dict[str, Any] = {
-        "open": known.account if not known.v else None,
+        "open": known.account if not known.v or known.lost or known.abandoned else None,
         "v": known.v + 1,
         "seq": seq,
         "last_status": change.events[-1].data.status if change.events else None,
         "status": change.status,
         "batch": change.batch and _text(change.batch),
+        "created_at": change.batch and change.batch.created_at,
         "digest": change.digest,
         "progress": change.progress,
-        "moved_at": None if change.moved_at is None else int(change.moved_at),
         "unknown": None if change.unknown is None else set(change.unknown),
+        "stalled": None if change.stalled is None else set(change.stalled),
+        "misses": change.misses,
+        "losses": change.losses,
+        "quiet": change.quiet,
+        **{name: _whole(getattr(change, name)) for name in _TIMES},
     }
     sets = {f"#{name}": f":{name}" for name, value in plain.items() if value is not None}
     names = {path: path[1:] for path in sets}
     values = {f":{name}": to_dynamodb(plain[name]) for name in names.values()}
     if known.v:
         values[":was"] = to_dynamodb(known.v)
+    removes = [f"#{name}" for name in ABSENCE] if change.found else []
+    names |= {path: path[1:] for path in removes}
     events = {str(e.data.sequence): e.frozen() for e in change.events}
-    files = {role.value: _file(file) for role, file in change.files.items()}
+    files = {role.value: _file(file) for role, file in change.files.items() if file}
     for field, entries in (("outbox", events), ("files", files)):
         if not known.v:
             sets[field], values[f":{field}"] = f":{field}", to_dynamodb(entries)
@@ -63,7 +83,10 @@ def spelled(known: Record, change: Change) -> tuple[dict[str, str], dict[str, st
             mark = f"{field}{number}"
             sets[f"{field}.#{mark}"] = f":{mark}"
             names[f"#{mark}"], values[f":{mark}"] = key, to_dynamodb(value)
-    return sets, names, values
+    for role in (role for role, file in change.files.items() if file is None and known.v):
+        removes.append(f"files.#{role}")
+        names[f"#{role}"] = role.value
+    return Spelling(sets, removes, names, values)
 
 
 def _text(batch: Batch) -> str:
@@ -72,9 +95,15 @@ def _text(batch: Batch) -> str:
 
 
 def _file(file: File) -> dict[str, Any]:
-    kept = file.model_dump(mode="json", exclude_none=True)
-    whole_seconds = {k: int(kept[k]) for k in ("ask_at", "give_up_at") if k in kept}
-    return kept | whole_seconds
+    kept: dict[str, Any] = _whole(file.model_dump(mode="json", exclude_none=True))
+    return kept
+
+
+def _whole(value: Any) -> Any:
+    """Cut seconds to whole ones, at any depth: DynamoDB takes no floats."""
+    if isinstance(value, dict):
+        return {name: _whole(each) for name, each in value.items()}
+    return int(value) if isinstance(value, float) else value
 
 
 def record_of(item: dict[str, Any], account: str, batch_id: str) -> Record:

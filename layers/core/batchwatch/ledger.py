@@ -8,7 +8,7 @@ it is now is what counts, and it comes back with the refusal.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.exceptions import ClientError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from batchwatch.items import Row
 
 _FREE = "(attribute_not_exists(files.#role.lease.#until) OR files.#role.lease.#until <= :now)"
-_STRAY = "attribute_exists(v) AND attribute_not_exists(#open)"
+_STRAY = "attribute_exists(v) AND attribute_not_exists(#open) AND attribute_not_exists(abandoned)"
 
 # A batch is done: it has ended, every event is out, every file has found its end.
 _FINAL = ", ".join(f":{state}" for state in sorted(FINAL))
@@ -44,6 +44,14 @@ _DONE_VALUES = {
     ":none": to_dynamodb(0),
     **{f":{state}": to_dynamodb(state.value) for state in (*TERMINAL, *FINAL)},
 }
+
+
+class Found(NamedTuple):
+    """A batch that a look through the table came by; `open`: whether it is in the index."""
+
+    account: str
+    batch_id: str
+    open: bool
 
 
 class Ledger:
@@ -80,15 +88,17 @@ class Ledger:
             Key=key_of(account, safe_id(batch_id)),
             UpdateExpression="SET #open = :account, tracked = :yes",
             ExpressionAttributeNames={"#open": "open"},
-            ExpressionAttributeValues={":account": to_dynamodb(account), ":yes": to_dynamodb(True)},  # noqa: FBT003 - a value, not a switch
+            ExpressionAttributeValues={":account": to_dynamodb(account), ":yes": {"BOOL": True}},
         )
 
     def write(self, known: Record, change: Change) -> Record:
         """Write a change if the version is still `known`'s; return the item as it now is."""
-        sets, names, values = spelled(known, change)
+        sets, removes, names, values = spelled(known, change)
         return self._update(
             known,
-            UpdateExpression="SET " + ", ".join(f"{path} = {to}" for path, to in sets.items()),
+            UpdateExpression=(f"REMOVE {', '.join(removes)} " if removes else "")
+            + "SET "
+            + ", ".join(f"{path} = {to}" for path, to in sets.items()),
             ConditionExpression="v = :was" if known.v else "attribute_not_exists(v)",
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=values,
@@ -126,8 +136,22 @@ class Ledger:
             ExpressionAttributeValues=_DONE_VALUES,
         )
 
-    def strays(self, segment: int, of: int) -> Iterator[list[tuple[str, str]]]:
-        """Account and id of batches with work left that are not in the index `open`, by pages.
+    def abandon(self, known: Record) -> Record:
+        """Take a batch announced as lost out of the open index, once that is published."""
+        return self._update(
+            known,
+            UpdateExpression="SET abandoned = :yes REMOVE #open",
+            ConditionExpression="v = :was AND attribute_exists(lost_at) AND size(outbox) = :none",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={
+                ":was": to_dynamodb(known.v),
+                ":none": to_dynamodb(0),
+                ":yes": {"BOOL": True},
+            },
+        )
+
+    def scan(self, segment: int, of: int) -> Iterator[list[Found]]:
+        """Batches that are in the index `open`, and those with work left that are not, by pages.
 
         Reads one of `of` segments of the table, consistently.
         """
@@ -136,14 +160,16 @@ class Ledger:
             ConsistentRead=True,
             Segment=segment,
             TotalSegments=of,
-            ProjectionExpression="#account, batch_id",
-            FilterExpression=f"{_STRAY} AND NOT ({_DONE})",
+            ProjectionExpression="#account, batch_id, #open",
+            FilterExpression=f"attribute_exists(#open) OR ({_STRAY} AND NOT ({_DONE}))",
             ExpressionAttributeNames={"#open": "open", "#account": "account", **_DONE_NAMES},
             ExpressionAttributeValues=_DONE_VALUES,
         )
         for page in pages:
-            keys = [(item["account"].get("S"), item["batch_id"].get("S")) for item in page["Items"]]
-            yield [(str(account), str(batch_id)) for account, batch_id in keys]
+            yield [
+                Found(str(item["account"].get("S")), str(item["batch_id"].get("S")), "open" in item)
+                for item in page["Items"]
+            ]
 
     def reopen(self, account: str, batch_id: str) -> None:
         """Put a batch with work left back into the index `open`."""

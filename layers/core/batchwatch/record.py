@@ -1,5 +1,6 @@
 """What the ledger holds of a batch and its files, and what one write may change of it."""
 
+import hashlib
 import zlib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +13,10 @@ from batchwatch.events import BatchEvent
 
 
 class FileState(StrEnum):
-    """The life of a file: awaited → pending → copying → archived, gone or failed."""
+    """The life of a file: awaited → pending → copying → archived, gone or failed.
+
+    `elsewhere`: the provider keeps it in storage of the customer's own; reported, not fetched.
+    """
 
     AWAITED = "awaited"
     PENDING = "pending"
@@ -20,6 +24,7 @@ class FileState(StrEnum):
     ARCHIVED = "archived"
     GONE = "gone"
     FAILED = "failed"
+    ELSEWHERE = "elsewhere"
 
     @property
     def final(self) -> bool:
@@ -27,7 +32,7 @@ class FileState(StrEnum):
         return self in FINAL
 
 
-FINAL = frozenset({FileState.ARCHIVED, FileState.GONE, FileState.FAILED})
+FINAL = frozenset({FileState.ARCHIVED, FileState.GONE, FileState.FAILED, FileState.ELSEWHERE})
 
 
 QUEUE = "queue"
@@ -86,7 +91,8 @@ class File(_Known):
 
     `upload`: a copy under way. `tries`: how often it came out wrong. `missing_since`: the first 404
     of those that have come in a row. `ask_at` and `give_up_at`, in
-    seconds since 1970: when an awaited id is asked for next, and for how long.
+    seconds since 1970: when an awaited id is asked for next, and for how long. `location`: where
+    a file is that is elsewhere.
     """
 
     state: FileState
@@ -97,6 +103,7 @@ class File(_Known):
     missing_since: float | None = None
     ask_at: float | None = None
     give_up_at: float | None = None
+    location: str | None = None
     s3_uri: str | None = None
     bytes: int | None = None
     lines: int | None = None
@@ -126,18 +133,30 @@ class File(_Known):
 class Record(_Known):
     """What the ledger holds of one batch.
 
-    v            counts the writes that decided something; 0: registered, but never seen
-    seq          sequence of the last event
-    status       where the batch is by what was announced; never goes back
-    last_status  status of the last event, `unknown` included
-    batch        the object as last seen, which may be ahead of what was announced
-    digest       fingerprint of status and file ids, as last seen
-    progress     steps that its requests have come
-    moved_at     seconds since 1970 at which the digest last changed
-    unknown      statuses announced that this version does not know
-    outbox       events by sequence, frozen, not yet published
-    files        what becomes of each file, once the batch has ended
-    open         whether it is in the index of batches with work left
+    v              counts the writes that decided something; 0: registered, but never seen
+    seq            sequence of the last event
+    status         where the batch is by what was announced; never goes back
+    last_status    status of the last event, `unknown` included
+    batch          the object as last seen, which may be ahead of what was announced
+    created_at     when it was made, by OpenAI
+    digest         fingerprint of status and file ids, as last seen
+    progress       steps that its requests have come
+    moved_at       when the digest was last seen to change
+    progressed_at  when status, file ids or counts were last seen, and written, as changed
+    unknown        statuses announced that this version does not know
+    stalled        statuses, as OpenAI spells them, in which a stall was announced
+    missing_since  the first of the times that OpenAI did not know the batch
+    misses         how many of these times count
+    lost_at        when it was announced as lost
+    losses         how often it was
+    abandoned      whether it was taken out of the index as lost
+    quiet          whether nothing is told of it: it had ended before the watch began
+    tracked        whether it was registered by hand
+    outbox         events by sequence, frozen, not yet published
+    files          what becomes of each file, once the batch has ended
+    open           whether it is in the index of batches with work left
+
+    Times are seconds since 1970.
     """
 
     account: str
@@ -147,10 +166,20 @@ class Record(_Known):
     status: Status | None = None
     last_status: str | None = None
     batch: Batch | None = None
+    created_at: int | None = None
     digest: str | None = None
     progress: int = 0
     moved_at: float = 0
+    progressed_at: float = 0
     unknown: frozenset[str] = frozenset()
+    stalled: frozenset[str] = frozenset()
+    missing_since: float | None = None
+    misses: int = 0
+    lost_at: float | None = None
+    losses: int = 0
+    abandoned: bool = False
+    quiet: bool = False
+    tracked: bool = False
     outbox: Mapping[int, str] = {}
     files: Mapping[Role, File] = {}
     open: bool = False
@@ -159,6 +188,11 @@ class Record(_Known):
     def terminal(self) -> bool:
         """Whether the end of the batch has been announced."""
         return self.status is not None and self.status.terminal
+
+    @property
+    def lost(self) -> bool:
+        """Whether OpenAI was announced to know the batch no more, and has not shown it since."""
+        return self.lost_at is not None
 
     @property
     def archived(self) -> bool:
@@ -171,16 +205,32 @@ class Record(_Known):
         return self.terminal and self.archived and not self.outbox
 
 
+ABSENCE = ("missing_since", "misses", "lost_at", "abandoned")
+"""What is noted of a batch that OpenAI does not know."""
+
+
 class Change(_Known):
-    """All that one conditional write puts into the ledger. None: stays as it is."""
+    """All that one conditional write puts into the ledger. None: stays as it is.
+
+    `files`: None takes a file out. `found`: OpenAI knows the batch, so that all that was noted of
+    its absence (`ABSENCE`) is taken out.
+    """
 
     batch: Batch | None = None
     status: Status | None = None
     digest: str | None = None
     progress: int | None = None
     moved_at: float | None = None
+    progressed_at: float | None = None
     unknown: frozenset[str] | None = None
-    files: Mapping[Role, File] = {}
+    stalled: frozenset[str] | None = None
+    missing_since: float | None = None
+    misses: int | None = None
+    lost_at: float | None = None
+    losses: int | None = None
+    quiet: bool | None = None
+    found: bool = False
+    files: Mapping[Role, File | None] = {}
     events: tuple[BatchEvent, ...] = ()
 
 
@@ -188,3 +238,14 @@ def ended(file: File, state: FileState, **how: object) -> File:
     """Return a file at its end; nobody holds it and nothing of it is awaited any more."""
     nothing = dict.fromkeys(("lease", "upload", "missing_since", "ask_at", "give_up_at", "reason"))
     return file.model_copy(update={**nothing, "state": state, **how})
+
+
+def digest(batch: Batch) -> str:
+    """Fingerprint of all that makes a transition: not counts, not usage."""
+    parts = (batch.raw_status, batch.output_file_id, batch.error_file_id)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def progress(batch: Batch, steps: int) -> int:
+    """How many of `steps` equal steps the requests have come."""
+    return batch.counts.done * steps // (batch.counts.total or 1) if batch.counts else 0

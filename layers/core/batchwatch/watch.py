@@ -6,63 +6,74 @@ status is announced once its files are known (or `grace` is over), and never ove
 The words: `known` is what the ledger holds, `said` what OpenAI answered, `kept` that answer cut to
 what the ledger can hold. A `Witness` is who looks, when, and by which rules.
 
-After the end: up to `grace` the end itself waits for file ids; then it is announced, and for
-`LATE_IDS` a missing id is asked for every `HOUR`; then the file counts as gone.
+Up to `grace` an end waits for the ids of its files; what follows it is in `ending`.
+
+A batch that OpenAI does not know is missed; `MISSES` times over `lost_after` seconds, and it is
+announced as lost. Whatever OpenAI says of it after that, and it is watched again.
 """
 
-import hashlib
-from collections.abc import Mapping
-from typing import NamedTuple
-
-from batchwatch.batch import Batch, Role, Status
+from batchwatch.batch import Batch, Status
 from batchwatch.cutting import cut
-from batchwatch.events import ArchivedFile, BatchEvent, make_event
-from batchwatch.record import Change, File, FileState, Record, ended
+from batchwatch.ending import HOUR, LATE_IDS, file_ended, files_at_end, late_files
+from batchwatch.events import Stalled
+from batchwatch.record import QUEUE, Change, FileState, Lease, Record, digest, progress
+from batchwatch.stall import stall
+from batchwatch.telling import Rules, Teller, Witness
 
-HOUR = 3600
-LATE_IDS = 24 * HOUR
-"""How long a terminal batch stays open for a file id that should be there."""
+__all__ = [
+    "HOUR",
+    "LATE_IDS",
+    "MISSES",
+    "Rules",
+    "Witness",
+    "digest",
+    "ended_before",
+    "file_ended",
+    "missed",
+    "news",
+    "progress",
+    "watch",
+]
 
-
-class Rules(NamedTuple):
-    """How to watch: `grace` in seconds; a batch's progress is kept in `progress_steps` steps."""
-
-    source: str
-    grace: float = 600
-    progress_steps: int = 10
-
-
-class Witness(NamedTuple):
-    """Who looks, when (seconds since 1970), and by which rules."""
-
-    by: str
-    now: float
-    rules: Rules
-
-
-def digest(batch: Batch) -> str:
-    """Fingerprint of all that makes a transition: not counts, not usage."""
-    parts = (batch.raw_status, batch.output_file_id, batch.error_file_id)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+MISSES = 5
+"""How often OpenAI must not know a batch until that is believed."""
 
 
-def progress(batch: Batch, steps: int) -> int:
-    """How many of `steps` equal steps the requests have come."""
-    return batch.counts.done * steps // (batch.counts.total or 1) if batch.counts else 0
+def news(known: Record, said: Batch, now: float, rules: Rules) -> bool:
+    """Whether an observation is worth a read of the item, by what the index shows of it.
+
+    An end that waits for its files is; a batch that goes its usual way is not.
+    """
+    return (
+        digest(said) != known.digest
+        or progress(said, rules.progress_steps) > known.progress
+        or said.status.terminal
+        or stall(known, said, now, rules.limits) is not None
+        or known.lost
+        or known.misses > 0
+    )
 
 
 def watch(known: Record, said: Batch, witness: Witness) -> Change | None:
     """Decide what an observation changes; None where it tells nothing new."""
     kept = Batch.read(cut(said.said))
     if known.terminal:
-        return _late_files(known, kept, witness)
-    if said.status is Status.UNKNOWN and said.raw_status not in known.unknown:
+        return late_files(known, kept, witness)
+    stale = _stale(known, said)
+    change = None if stale else _forward(known, kept, witness)
+    if not (known.misses or known.lost or known.abandoned):
+        return change
+    shown = Change() if stale else _shown_again(known, kept, witness)
+    return (change or shown).model_copy(update={"found": True})
+
+
+def _forward(known: Record, kept: Batch, witness: Witness) -> Change | None:
+    """What an answer changes that is not from before what we know."""
+    if kept.status is Status.UNKNOWN and kept.raw_status not in known.unknown:
         return _unknown_status(known, kept, witness)
-    if _stale(known, said):
-        return None
-    same = said.status in {Status.UNKNOWN, known.status}
-    if same or _waits_for_ids(known, said, witness):
-        return _seen(known, kept, witness)
+    same = kept.status in {Status.UNKNOWN, known.status}
+    if same or _waits_for_ids(known, kept, witness):
+        return _seen(known, kept, witness) or _stalled(known, kept, witness)
     return _transition(known, kept, witness)
 
 
@@ -86,7 +97,34 @@ def _seen(known: Record, kept: Batch, witness: Witness) -> Change | None:
     if mark == known.digest and steps <= known.progress:
         return None
     moved_at = known.moved_at if mark == known.digest else witness.now
-    return Change(batch=kept, digest=mark, progress=steps, moved_at=moved_at)
+    return Change(
+        batch=kept, digest=mark, progress=steps, moved_at=moved_at, progressed_at=witness.now
+    )
+
+
+def _stalled(known: Record, kept: Batch, witness: Witness) -> Change | None:
+    """Tell a stall; but counts that moved by less than a step are progress, and no stall."""
+    due = stall(known, kept, witness.now, witness.rules.limits)
+    if due is None:
+        return None
+    shown = _shown_again(known, kept, witness)
+    if shown.progressed_at is not None and due.reason == "no_progress":
+        return shown
+    told = Teller(known, kept, witness)
+    told.tell("batch.stalled", apart=kept.raw_status, stalled=Stalled(**due._asdict()))
+    stalled = known.stalled | {kept.raw_status}
+    return shown.model_copy(update={"stalled": stalled, "events": told.events})
+
+
+def _shown_again(known: Record, kept: Batch, witness: Witness) -> Change:
+    """What is kept of an answer without news: at most, counts have moved by less than a step."""
+    moved = _counts(kept) != _counts(known.batch)
+    return Change(batch=kept, progressed_at=witness.now if moved else None)
+
+
+def _counts(batch: Batch | None) -> tuple[int | None, ...]:
+    counts = batch.counts if batch else None
+    return (counts.total, counts.completed, counts.failed) if counts else ()
 
 
 def _first_seen(known: Record, said: Batch, witness: Witness) -> float:
@@ -95,19 +133,20 @@ def _first_seen(known: Record, said: Batch, witness: Witness) -> float:
 
 
 def _unknown_status(known: Record, kept: Batch, witness: Witness) -> Change:
-    told = _Teller(known, kept, witness)
+    told = Teller(known, kept, witness)
     told.tell("batch.unknown", status=Status.UNKNOWN, apart=kept.raw_status)
     return Change(
         batch=kept,
         digest=digest(kept),
         moved_at=witness.now,
+        progressed_at=witness.now,
         unknown=known.unknown | {kept.raw_status},
         events=told.events,
     )
 
 
 def _transition(known: Record, kept: Batch, witness: Witness) -> Change:
-    told = _Teller(known, kept, witness)
+    told = Teller(known, kept, witness)
     told.tell(f"batch.{kept.status}", status=kept.status)
     return Change(
         batch=kept,
@@ -115,113 +154,45 @@ def _transition(known: Record, kept: Batch, witness: Witness) -> Change:
         digest=digest(kept),
         progress=progress(kept, witness.rules.progress_steps),
         moved_at=witness.now,
-        files=_files(kept, witness.now) if kept.status.terminal else {},
+        progressed_at=witness.now,
+        files=files_at_end(kept, witness.now) if kept.status.terminal else {},
         events=told.events,
     )
 
 
-def _files(kept: Batch, now: float) -> dict[Role, File]:
-    """Every file that a terminal batch has, should have, or is: its own record."""
-    awaited = File(state=FileState.AWAITED, ask_at=now + HOUR, give_up_at=now + LATE_IDS)
-    record = File(state=FileState.PENDING)
-    return dict.fromkeys(kept.missing, awaited) | _named(kept) | {Role.RECORD: record}
+def ended_before(account: str, said: Batch, witness: Witness) -> tuple[Record, Change]:
+    """Take in a batch that had ended before the watch began: its files, and no events.
 
-
-def _named(kept: Batch) -> dict[Role, File]:
-    ids = {role: kept.file_id(role) for role in (Role.OUTPUT, Role.ERROR)}
-    return {r: File(state=FileState.PENDING, file_id=i) for r, i in ids.items() if i}
-
-
-def _late_files(known: Record, kept: Batch, witness: Witness) -> Change | None:
-    """After the end: take ids that came late, give up on those that never came."""
-    awaited = {r: f for r, f in known.files.items() if f.state is FileState.AWAITED}
-    if not awaited or known.batch is None:
-        return None
-    if kept.status is not known.status:
-        kept = known.batch  # what is said of another status is not believed; time goes on
-    came = {
-        role: file
-        for role, file in _named(kept).items()
-        if role in awaited or role not in known.files
-    }
-    files = came | {r: _still_awaited(f, witness.now) for r, f in awaited.items() if r not in came}
-    if all(known.files.get(role) == file for role, file in files.items()):
-        return None
-    return Change(
-        batch=kept,
-        digest=digest(kept),
-        moved_at=witness.now if came else None,
-        files=files,
-        events=_ends(known, kept, files, witness),
-    )
-
-
-def _still_awaited(file: File, now: float) -> File:
-    if now >= (file.give_up_at or 0):
-        return ended(file, FileState.GONE, reason="its id never came")
-    due = now >= (file.ask_at or 0)
-    return file.model_copy(update={"ask_at": now + HOUR}) if due else file
-
-
-def file_ended(known: Record, role: Role, end: File, witness: Witness) -> Change | None:
-    """Decide what the end of a file changes; None where it had ended before.
-
-    The write that ends the last file is the one that adds `batch.archived`.
+    Its files are as good as ordered: whoever writes this gives the order for the archive.
     """
-    if known.batch is None or role not in known.files or known.files[role].state.final:
+    kept = Batch.read(cut(said.said))
+    known = Record(account=account, batch_id=kept.id)
+    lease = Lease(owner=QUEUE, until=witness.now + HOUR)
+    change = _transition(known, kept, witness)
+    files = {
+        role: file.model_copy(update={"lease": lease}) if file.state is FileState.PENDING else file
+        for role, file in files_at_end(kept, witness.now).items()
+    }
+    return known, change.model_copy(update={"files": files, "quiet": True, "events": ()})
+
+
+def missed(known: Record, witness: Witness) -> Change | None:
+    """Decide what it changes that OpenAI does not know a batch; None where it does not count."""
+    if known.terminal or known.lost:
         return None
-    files = {role: end}
-    return Change(files=files, events=_ends(known, known.batch, files, witness))
-
-
-def _ends(
-    known: Record, batch: Batch, files: Mapping[Role, File], witness: Witness
-) -> tuple[BatchEvent, ...]:
-    told = _Teller(known, batch, witness)
-    for role, file in files.items():
-        if file.state in {FileState.GONE, FileState.FAILED}:
-            told.tell(f"batch.file_{file.state}", apart=role, files=_shown({role: file}))
-    after = known.model_copy(update={"files": {**known.files, **files}})
-    if after.archived:
-        told.tell("batch.archived", files=_shown(after.files))
-    return told.events
-
-
-def _shown(files: Mapping[Role, File]) -> dict[Role, ArchivedFile]:
-    fields = set(ArchivedFile.model_fields)
-    return {r: ArchivedFile.model_validate(f.model_dump(include=fields)) for r, f in files.items()}
-
-
-class _Teller:
-    """Numbers the events of one change and links each with the status before it."""
-
-    def __init__(self, known: Record, batch: Batch, witness: Witness) -> None:
-        self._known, self._batch, self._witness = known, batch, witness
-        self._status = known.last_status
-        self.events: tuple[BatchEvent, ...] = ()
-
-    def tell(
-        self,
-        kind: str,
-        *,
-        status: Status | None = None,
-        apart: str = "",
-        files: Mapping[Role, ArchivedFile] | None = None,
-    ) -> None:
-        """Add an event; its status is the last one told, unless it tells a new one."""
-        status_now = status or self._status or Status.UNKNOWN
-        event = make_event(
-            kind,
-            self._batch,
-            source=f"{self._witness.rules.source}:{self._known.account}",
-            account=self._known.account,
-            status=status_now,
-            previous_status=self._status,
-            sequence=self._known.seq + len(self.events) + 1,
-            now=self._witness.now,
-            by=self._witness.by,
-            apart=apart,
-            files=files,
-        )
-        self.events = (*self.events, event)
-        self._status = status_now
+    since = witness.now if known.missing_since is None else known.missing_since
+    if witness.now < since + known.misses * witness.rules.lost_after / (MISSES - 1):
+        return None
+    misses = known.misses + 1
+    if misses < MISSES:
+        return Change(missing_since=since, misses=misses)
+    nothing = {"id": known.batch_id, "status": Status.UNKNOWN.value}
+    told = Teller(known, known.batch or Batch.read(nothing), witness)
+    told.tell("batch.lost", apart=str(known.losses or ""))
+    return Change(
+        missing_since=since,
+        misses=misses,
+        lost_at=witness.now,
+        losses=known.losses + 1,
+        events=told.events,
+    )
