@@ -14,6 +14,7 @@ from batchwatch.openai import BASE_URL, safe_base_url
 from local.emulator import EmulatorError
 from local.run import Options, Run
 from local.screen import screen
+from local.service import PollError
 from local.sizes import read_size
 
 INTERRUPTED = 130
@@ -36,7 +37,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return INTERRUPTED
-    except (EmulatorError, BatchwatchError, OSError) as error:
+    except (EmulatorError, PollError, BatchwatchError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for fault in faults:
@@ -55,13 +56,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description="Deploy batchwatch into a local AWS, and watch batches of a simulated OpenAI "
-        "until all are announced and archived. Exit code 0: every batch got its events and files.",
+        "until all are announced and archived; or batches of a real one. Exit code 0: every batch "
+        "got its events and files.",
+        epilog="Of a real API, every batch is watched that is open or begins: new ones are "
+        "found by themselves, those that ended before are left alone. This goes on until Ctrl-C, "
+        "which stops everything at once, or --for, which ends with a summary.",
     )
     add = parser.add_argument
     add("--base-url", metavar="URL", help="watch this API instead (or OPENAI_BASE_URL)")
-    add("--api-key", metavar="KEY", help="its key (or OPENAI_API_KEY)")
+    add("--api-key", metavar="KEY",
+        help="its key (or OPENAI_API_KEY); alone: watch OpenAI itself")  # fmt: skip
     add("--track", metavar="ID", action="append", default=[],
-        help="watch this batch, even if it has ended (repeatable)")  # fmt: skip
+        help="watch this batch alone, even if it has ended (repeatable)")  # fmt: skip
     add("--every", metavar="SECONDS", type=_seconds, default=2.0, help="between polls (2)")
     add("--for", metavar="SECONDS", type=_seconds, dest="run_for", help="stop after that long")
     add("--events", metavar="FILE", type=Path, help="append every event received, one JSON a line")
@@ -79,8 +85,6 @@ def _options(arguments: argparse.Namespace) -> Options:
     url = arguments.base_url or (os.environ.get("OPENAI_BASE_URL") if named else None)
     if named and not key:
         raise ValueError("no API key: give --api-key or set OPENAI_API_KEY")
-    if named and not arguments.track:
-        raise ValueError("nothing to watch: name a batch with --track ID")
     if named and arguments.size:
         raise ValueError("--size is for the simulation, not for a real API")
     for batch_id in arguments.track:

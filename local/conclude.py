@@ -26,22 +26,28 @@ _NEXT = (
 
 
 def conclude(
-    batches: Sequence[Batch], service: Service, screen: Lines, simulator: SimulatedOpenAI | None
+    batches: Sequence[Batch],
+    service: Service,
+    screen: Lines,
+    simulator: SimulatedOpenAI | None,
+    faults: Sequence[str] = (),
 ) -> list[str]:
-    """Tell of each batch and of all; return what went wrong, in words."""
-    faults = []
+    """Tell of each batch and of all; return what went wrong, in words, after what had already."""
+    faults = [*faults]
     for batch in batches:
-        found = list(_faults(batch, service, simulator))
-        faults += [f"{batch.name} ({batch.id}): {fault}" for fault in found]
-        screen.result("\n".join(_lines(batch, found)), _facts(batch, found))
+        wrong = list(_faults(batch, service, simulator))
+        faults += [f"{batch.name} ({batch.id}): {fault}" for fault in wrong]
+        screen.result("\n".join(_lines(batch, wrong)), _facts(batch, wrong))
     events = sum(len(batch.events) for batch in batches)
     archived = sum(batch.archived for batch in batches)
+    found = sum(batch.found for batch in batches)
     keys = service.stored()
     files = [key for key in keys if key.startswith("batches/")]
-    counts = {"events": events, "archived": archived, "faults": faults}
+    counts = {"events": events, "found": found, "archived": archived, "faults": faults}
+    by_themselves = f", {found} of them found by themselves" if found else ""
     screen.result(
-        f"\n{events} events of {len(batches)} batches received; {archived} batches archived in"
-        f" {len(files)} files; {len(keys) - len(files)} events kept beside them.",
+        f"\n{events} events of {len(batches)} batches received{by_themselves}; {archived} batches"
+        f" archived in {len(files)} files; {len(keys) - len(files)} events kept beside them.",
         {"kind": "result", "ok": not faults, **counts},
     )
     for line in list(service.log(*_TROUBLE))[:10] if faults else []:

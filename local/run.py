@@ -1,4 +1,4 @@
-"""A run: deploy, register, tick, listen, until every batch is announced and archived."""
+"""A run: deploy, tick, listen, until every batch is announced and archived."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from local.conclude import conclude
 from local.deploy import build_layer, deploy
 from local.emulator import Emulator
 from local.scenario import scenario
-from local.service import ACCOUNT, Batch, Service, Subscriber
+from local.service import ACCOUNT, Batch, PollError, Service, Subscriber
 from local.simulator import SimulatedOpenAI
 
 if TYPE_CHECKING:
@@ -33,12 +33,16 @@ PATIENCE = 120
 """Seconds that the built-in scenario may take; a large file gets more."""
 LAST_CALL = 45
 """Seconds after `--for` in which batches that have ended may still be archived."""
+FINDING = "New batches of this key are found by themselves; those that ended before are left alone."
 _SLOWEST = 5_000_000  # bytes a second of the whole transfer
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for on the command line. Times in seconds, size in bytes."""
+    """What was asked for on the command line. Times in seconds, size in bytes.
+
+    `track`: batches to watch alone; of an API with none of them, everything is watched.
+    """
 
     base_url: str | None = None
     api_key: str | None = None
@@ -52,12 +56,20 @@ class Options:
 
 @dataclass
 class Run:
-    """What a run knows and has: everything started here is stopped by `stack`."""
+    """What a run knows and has: everything started here is stopped by `stack`.
+
+    batches    those to be watched, and those heard of by their events
+    awaited    ids of those with which the run is done; none: it ends with its time
+    set_aside  what polls could not do
+    in_trouble whether that was so in the last poll
+    """
 
     options: Options
     screen: Lines
     batches: dict[str, Batch] = field(default_factory=dict)
-    set_aside: set[str] = field(default_factory=set)
+    awaited: frozenset[str] = frozenset()
+    set_aside: list[str] = field(default_factory=list)
+    in_trouble: bool = False
     simulator: SimulatedOpenAI | None = None
 
     def go(self) -> list[str]:
@@ -73,9 +85,7 @@ class Run:
             openai = self._connect(stack, folder, service)
             ticks = stack.enter_context(ThreadPoolExecutor(1))
             listener = stack.enter_context(service.subscribe())
-            for batch_id in self.batches:
-                service.track(batch_id)
-            self.screen.note(f"Watching {len(self.batches)} batches. Ctrl-C stops everything.")
+            self._begin(service)
             in_time = self._watch(service, listener, ticks, openai)
             for batch in self.batches.values():
                 if in_time or batch.archived:
@@ -86,7 +96,8 @@ class Run:
         with ThreadPoolExecutor(1) as pool:
             layer = pool.submit(build_layer, folder)
             emulator = stack.enter_context(Emulator(folder))
-            outputs = deploy(emulator, layer.result(), parameters=PARAMETERS)
+            alone = {"Discovery": "off"} if self.options.track else {}
+            outputs = deploy(emulator, layer.result(), parameters=PARAMETERS | alone)
         return Service(emulator, outputs)
 
     def _connect(self, stack: ExitStack, folder: Path, service: Service) -> OpenAI:
@@ -96,16 +107,27 @@ class Run:
             key = "sk-simulated"
             simulator = SimulatedOpenAI(key=key, directory=folder / "openai")
             self.simulator = stack.enter_context(simulator)
-            for script in scenario(self.options.size):
-                batch_id = simulator.add(script)
-                self.batches[batch_id] = Batch(batch_id, script.name)
             base_url = simulator.base_url
-        for batch_id in self.options.track:
-            self.batches.setdefault(batch_id, Batch(batch_id, batch_id[:18]))
         service.put_key(key, base_url)
         openai = OpenAI(Account(ACCOUNT, key, base_url))
         stack.callback(openai.close)
         return openai
+
+    def _begin(self, service: Service) -> None:
+        """Register what was named, or let there be batches that the service is to find."""
+        for batch_id in self.options.track:
+            self.batches[batch_id] = Batch(batch_id, batch_id[:18], registered=True)
+            service.track(batch_id)
+        if self.simulator:
+            self._look_at(service.tick(), service)  # only what ends after a poll is announced
+            if self.in_trouble:
+                raise PollError(f"the first poll failed: {'; '.join(self.set_aside)}")
+            for script in scenario(self.options.size):
+                batch_id = self.simulator.add(script)
+                self.batches[batch_id] = Batch(batch_id, script.name)
+        self.awaited = frozenset(self.batches)
+        watching = f"Watching {len(self.awaited)} batches." if self.awaited else FINDING
+        self.screen.note(f"{watching} Ctrl-C stops everything.")
 
     def _watch(
         self, service: Service, listener: Subscriber, ticks: ThreadPoolExecutor, openai: OpenAI
@@ -115,7 +137,7 @@ class Run:
         end, last_call = started + self._patience(), False
         tick: Future[dict[str, Any]] | None = None
         next_tick = started
-        while not all(batch.done for batch in self.batches.values()):
+        while not self._all_done():
             now = time.monotonic()
             if tick and tick.done():
                 self._look_at(tick.result(), service)  # a poller that crashes is no run
@@ -137,6 +159,9 @@ class Run:
         self._listen(listener, service)
         return not last_call
 
+    def _all_done(self) -> bool:
+        return bool(self.awaited) and all(self.batches[name].done for name in self.awaited)
+
     def _patience(self) -> float:
         if self.options.run_for is not None:
             return self.options.run_for
@@ -144,12 +169,13 @@ class Run:
 
     def _look_at(self, counts: dict[str, Any], service: Service) -> None:
         """Show what a poll had to set aside, once for each reason."""
-        if not counts.get("problems"):
+        self.in_trouble = bool(counts.get("problems"))
+        if not self.in_trouble:
             return
         for line in map(json.loads, service.log('"set aside"')):
             told = f"{line.get('batch_id') or line.get('account') or 'poll'}: {line['reason']}"
             if told not in self.set_aside:
-                self.set_aside.add(told)
+                self.set_aside.append(told)
                 self.screen.warn(f"set aside  {told}")
 
     def _listen(self, listener: Subscriber, service: Service) -> None:
@@ -166,7 +192,11 @@ class Run:
         self.screen.batches(list(self.batches.values()))
 
     def _conclude(self, service: Service) -> list[str]:
-        faults = conclude(list(self.batches.values()), service, self.screen, self.simulator)
+        faults = []
+        if self.in_trouble and not self.batches:
+            faults = [f"no batch could be found: {'; '.join(self.set_aside)}"]
+        batches = list(self.batches.values())
+        faults = conclude(batches, service, self.screen, self.simulator, faults)
         if self.options.archive:
             for key in service.stored():
                 service.fetch(key, self.options.archive / key)

@@ -140,7 +140,8 @@ def screen(*, as_json: bool) -> Lines:
 
 def _row(batch: Batch) -> tuple[Any, ...]:
     record = batch.record
-    status = str(record.batch.status) if record and record.batch else "registered"
+    unseen = "registered" if batch.registered else "not seen yet"
+    status = str(record.batch.status) if record and record.batch else unseen
     counts = record.batch.counts if record and record.batch else None
     done, total = (counts.done, counts.total or 0) if counts else (0, 0)
     bar = ProgressBar(total=total or 1, completed=done, width=24)

@@ -1,4 +1,4 @@
-"""The deployed service as its user sees it: keys go in, batches are registered, events come out."""
+"""The deployed service as its user sees it: a key goes in, events come out."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ ACCOUNT = "default"
 _PIECE = 1024 * 1024
 
 
+class PollError(RuntimeError):
+    """Raised when a poll fails as a whole."""
+
+
 class Found(NamedTuple):
     """An object as it lies in the bucket."""
 
@@ -39,12 +43,14 @@ class Found(NamedTuple):
 class Batch:
     """A batch on the way, as seen from outside.
 
-    `messages` as they came, repeated ones too; `events` each once, in sequence. `ended`: the
-    terminal status that its API shows; `unasked`: why the API could not be asked.
+    `registered`: by us; the service finds the others by itself. `messages` as they came, repeated
+    ones too; `events` each once, in sequence. `ended`: the terminal status that its API shows;
+    `unasked`: why the API could not be asked.
     """
 
     id: str
     name: str
+    registered: bool = False
     messages: list[str] = field(default_factory=list)
     events: list[BatchEvent] = field(default_factory=list)
     record: Record | None = None
@@ -68,6 +74,11 @@ class Batch:
         else:
             self.ended = str(said.status) if said.status.terminal else None
             self.unasked = None
+
+    @property
+    def found(self) -> bool:
+        """Whether the service has found it by itself."""
+        return bool(self.events) and not self.registered
 
     @property
     def archived(self) -> bool:
@@ -112,11 +123,11 @@ class Service:
         self._ledger.register(ACCOUNT, batch_id)
 
     def tick(self) -> dict[str, Any]:
-        """Call Poller as the schedule does; raise if it failed."""
+        """Call Poller as the schedule does; PollError if it failed."""
         answer = self._lambda.invoke(FunctionName=self.outputs["PollerFunction"], Payload=b"{}")
         said = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise RuntimeError(f"Poller failed: {said.get('errorMessage', said)}")
+            raise PollError(f"Poller failed: {said.get('errorMessage', said)}")
         return dict(said)
 
     def record(self, batch_id: str) -> Record:

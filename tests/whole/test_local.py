@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +20,9 @@ from local.deploy import ROOT
 from local.scenario import scenario
 from local.simulator import Script, SimulatedOpenAI
 from local.verdict import chain_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = "sk-simulated"
 PATIENCE = 150
@@ -27,10 +32,23 @@ def command(*options: str) -> list[str]:
     return [sys.executable, "-m", "local", *options]
 
 
-def run(*options: str) -> subprocess.CompletedProcess[str]:
+def run(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own program
-        command(*options), cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False
+        command(*options),
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def received(file: Path) -> dict[str, list[str]]:
@@ -47,6 +65,7 @@ def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Pat
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     result = lines[-2] if lines[-1]["kind"] == "note" else lines[-1]
     assert (ran.returncode, ran.stderr, result["ok"]) == (0, "", True)
+    assert result["found"] == len(scenario())
     batches = {line["name"]: line for line in lines if line["kind"] == "batch"}
     events = received(tmp_path / "events.jsonl")
     for script in scenario():
@@ -55,7 +74,9 @@ def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Pat
         assert chain_faults(events[batch["id"]], script.ends) == []
 
 
-def test_a_real_api_is_watched_and_its_files_arrive_byte_for_byte(tmp_path: Path) -> None:
+def test_tracked_batches_are_watched_alone_and_their_files_arrive_byte_for_byte(
+    tmp_path: Path,
+) -> None:
     scripts = [
         Script(name="now", endpoint="/v1/responses", requests=9, ends="completed", failed=2),
         Script(name="large", endpoint="/v1/embeddings", requests=80, ends="expired",
@@ -65,6 +86,7 @@ def test_a_real_api_is_watched_and_its_files_arrive_byte_for_byte(tmp_path: Path
         ids = [openai.add(script) for script in scripts]
         long_ago = Script(name="old", endpoint="/v1/responses", requests=3, ends="completed")
         ids.append(openai.add(long_ago, created_at=time.time() - 90_000))
+        openai.add(replace(long_ago, running=5000))  # nobody asked for this one
 
         ran = run(
             *("--base-url", openai.base_url, "--api-key", KEY, "--every", "1"),
@@ -74,6 +96,7 @@ def test_a_real_api_is_watched_and_its_files_arrive_byte_for_byte(tmp_path: Path
 
         assert (ran.returncode, ran.stderr) == (0, "")
         events = received(tmp_path / "events.jsonl")
+        assert events.keys() == {*ids}
         for batch_id in ids:
             assert chain_faults(events[batch_id], openai.scripts[batch_id].ends) == []
             for role in ("output", "error"):
@@ -83,19 +106,28 @@ def test_a_real_api_is_watched_and_its_files_arrive_byte_for_byte(tmp_path: Path
                 assert [path.read_bytes() for path in found] == expected
 
 
-def test_a_batch_that_is_still_open_when_the_time_is_over_is_no_error(tmp_path: Path) -> None:
-    with SimulatedOpenAI(key=KEY) as openai:
-        slow = Script(name="slow", endpoint="/v1/responses", requests=9, ends="completed",
-                      running=5000)  # fmt: skip
-        batch_id = openai.add(slow)
-
-        ran = run(
-            *("--base-url", openai.base_url, "--api-key", KEY, "--track", batch_id),
-            *("--for", "6", "--events", str(tmp_path / "events.jsonl")),
+def test_what_an_api_has_or_gets_is_found_and_may_still_be_open_in_the_end(tmp_path: Path) -> None:
+    brief = Script(name="b", endpoint="/v1/responses", requests=9, ends="completed", running=1)
+    slow = replace(brief, running=5000)
+    with SimulatedOpenAI(key=KEY) as openai, ThreadPoolExecutor(1) as pool:
+        openai.add(brief, created_at=time.time() - 5000)  # has ended, so nobody hears of it
+        running = openai.add(slow, created_at=time.time() - 100)
+        watching = pool.submit(
+            run,
+            *("--base-url", openai.base_url, "--api-key", KEY, "--every", "1", "--for", "12"),
+            *("--events", str(tmp_path / "events.jsonl")),
         )
+        wait_until(lambda: bool(openai.requests) or watching.done())
+        begun = openai.add(brief)
+        ran = watching.result()
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert chain_faults(received(tmp_path / "events.jsonl")[batch_id], None) == []
+    events = received(tmp_path / "events.jsonl")
+    assert events.keys() == {running, begun}
+    assert chain_faults(events[running], None) == []
+    assert chain_faults(events[begun], "completed") == []
+    assert "(still open)" in ran.stdout
+    assert "of 2 batches received, 2 of them found by themselves; 1 batches archived" in ran.stdout
 
 
 def test_a_batch_whose_file_is_lost_makes_the_run_fail_with_the_reason() -> None:
@@ -112,25 +144,19 @@ def test_a_batch_whose_file_is_lost_makes_the_run_fail_with_the_reason() -> None
 
 def test_a_key_that_is_refused_is_shown_and_makes_the_run_fail() -> None:
     with SimulatedOpenAI(key=KEY) as openai:
-        script = Script(name="b", endpoint="/v1/responses", requests=9, ends="completed")
-        batch_id = openai.add(script)
-
-        ran = run(
-            *("--base-url", openai.base_url, "--api-key", "sk-wrong"),
-            *("--track", batch_id, "--for", "5"),
-        )
+        ran = run("--base-url", openai.base_url, "--api-key", "sk-wrong", "--for", "5")
 
     assert ran.returncode == 1
-    assert "set aside  default: GET batches/" in ran.stdout
-    assert "cannot be asked for" in ran.stderr
+    assert "set aside  default: GET batches" in ran.stdout
+    assert "no batch could be found: default: GET batches" in ran.stderr
     assert "sk-wrong" not in ran.stdout + ran.stderr
 
 
 def test_an_unusable_command_line_says_what_to_do() -> None:
-    nothing_to_watch = run("--api-key", KEY)
+    no_key = run("--track", "b", OPENAI_API_KEY="")
 
-    assert nothing_to_watch.returncode != 0
-    assert "--track" in nothing_to_watch.stderr
+    assert no_key.returncode != 0
+    assert "--api-key" in no_key.stderr
     assert "200MB" in run("--size", "huge").stderr
     assert "seconds" in run("--every", "nan").stderr
     assert "https" in run("--api-key", KEY, "--track", "b", "--base-url", "http://a.example").stderr
