@@ -37,14 +37,15 @@ def test_a_wrong_answer_is_set_aside_and_the_other_batch_goes_on(
 ) -> None:
     fault, error = ANSWERS[answer]
     bad, good = world.batch(SCRIPT), world.batch(SCRIPT)
+    world.openai.listing.hidden.add(bad)
     world.openai.fault(f"GET /v1/batches/{bad}", **fault)
-    before = world.record(bad)
 
     told = invoke("poller")
 
     assert [(w["batch_id"], w["error"]) for w in told.warnings()] == [(bad, error)]
     assert told.metrics["Problems"] == 1
-    assert world.record(bad) == before
+    assert world.record(bad).batch is None
+    assert world.record(bad).open
     assert [e.subject for e in world.events()] == [good]
 
 
@@ -100,17 +101,20 @@ def test_an_unknown_status_is_one_event_and_the_batch_stays_open(
     world: World, invoke: Handlers
 ) -> None:
     batch_id = world.batch(SCRIPT)
+    world.openai.listing.edit_row = lambda row: row | {"status": "pondering"}
     world.openai.fault(
         f"GET /v1/batches/{batch_id}",
-        times=2,
+        times=-1,
         edit=lambda said: said.update(status="pondering"),
     )
 
     invoke("poller")
     invoke("poller")
 
-    (event,) = world.events(batch_id)
+    event, stalled = world.events(batch_id)
     assert (event.type, event.data.status) == ("batch.unknown", "unknown")
+    assert stalled.data.stalled
+    assert stalled.data.stalled.reason == "overdue"  # days ago, by the clock of handlers
     assert event.data.batch.said["status"] == "pondering"
     assert world.record(batch_id).open
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import batchwatch.poll
+import batchwatch.account_poll
 from batchwatch.items import Row
-from batchwatch.poll import in_turn
+from batchwatch.account_poll import in_turn
 from batchwatch.record import Record
 from batchwatch.transfer import Shift
 from local.simulator import Script
@@ -110,11 +110,11 @@ def test_a_topic_that_takes_nothing_of_one_batch_holds_up_no_other(world: World)
 def test_a_poll_stops_in_time_and_the_next_ones_come_by_the_rest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batchwatch.poll, "AT_ONCE", 1)
+    monkeypatch.setattr(batchwatch.account_poll, "AT_ONCE", 1)
     batches = [world.batch(SCRIPT) for _ in range(30)]
 
     def slow(**_: Any) -> None:
-        world.clock.now += 1  # every read of an item, so every batch with news
+        world.clock.now += 1  # every read of an item: the account's, and of every batch with news
 
     world.runtime.dynamodb.meta.events.register("before-call.dynamodb.GetItem", slow)
     world.clock.now += 60
@@ -124,17 +124,18 @@ def test_a_poll_stops_in_time_and_the_next_ones_come_by_the_rest(
         report = world.runtime.poller.poll(world.clock.now + 7)
         left.append(report.left)
         world.clock.now += 60
-    assert left[0] == 30 - 7
+    assert left[0] == 30 - 6
     assert left[-1] == 0
     assert {event.subject for event in world.events()} == set(batches)
 
 
 def test_an_answer_that_does_not_come_keeps_no_poll_from_its_end(world: World) -> None:
     silent, others = world.batch(SCRIPT), [world.batch(SCRIPT) for _ in range(9)]
+    world.openai.listing.hidden.add(silent)
     world.openai.fault(f"GET /v1/batches/{silent}", delay=60)
     world.clock.now += 60
 
-    report = world.runtime.poller.poll(world.clock.now + 5)
+    report = world.runtime.poller.poll(world.clock.now + 4)
 
     assert report.left == 1
     assert {event.subject for event in world.events()} == set(others)
@@ -144,9 +145,10 @@ def test_a_poll_ends_before_lambda_would_end_it_and_tells_what_it_left(
     world: World, invoke: Handlers
 ) -> None:
     silent = world.batch(SCRIPT)
+    world.openai.listing.hidden.add(silent)
     world.openai.fault(f"GET /v1/batches/{silent}", delay=60)
 
-    told = invoke("poller", seconds=1)
+    told = invoke("poller", seconds=4)
 
     assert told.result["left"] == told.metrics["BatchesLeft"] == 1
 

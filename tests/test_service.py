@@ -102,7 +102,8 @@ def test_an_answer_that_was_overtaken_by_another_poll_is_dropped(world: World) -
     before = world.record(batch_id)
     world.clock.now += 300
 
-    late = world.runtime.poller.account_poll.attend(row, _client(world))
+    said = _client(world).retrieve(batch_id)
+    late = world.runtime.observer("poller").saw(row.known, said)
 
     assert late.events == []
     assert world.record(batch_id) == before
@@ -167,7 +168,7 @@ def test_a_batch_that_waits_for_its_archiver_is_not_asked_about(world: World) ->
     world.poll(after=60)
 
     assert world.calls == ["dynamodb.Query"]
-    assert len(world.openai.requests) == asked
+    assert [r.path for r in world.openai.requests[asked:]] == ["/v1/batches?limit=100"]
 
 
 def test_progress_is_written_about_ten_times_in_a_life(world: World) -> None:
@@ -222,8 +223,9 @@ def test_a_file_id_that_never_comes_ends_after_a_day_whatever_openai_answers(
     world: World, status: int
 ) -> None:
     batch_id = world.openai.add(script(), created_at=world.clock.now)
+    world.openai.listing.edit_row = lambda row: row | {"output_file_id": None}
     world.openai.fault(
-        "GET /v1/batches/", times=3, edit=lambda said: said.update(output_file_id=None)
+        "GET /v1/batches/", times=-1, edit=lambda said: said.update(output_file_id=None)
     )
     world.runtime.ledger.register(ACCOUNT, batch_id)
     world.poll(after=1000)

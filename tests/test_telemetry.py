@@ -65,7 +65,7 @@ def test_what_is_out_of_the_ordinary_is_told(capsys: pytest.CaptureFixture[str])
     how: dict[str, Any] = {"source": "s", "account": "a", "by": "poller", "now": 0.0}
     where: dict[str, Any] = {"status": "completed", "previous_status": None, "sequence": 1}
     gone = make_event("batch.file_gone", read("completed"), **how, **where)
-    report = Report(events=[gone, gone.reduced()], left=3, oldest_pending=901)
+    report = Report.of([gone, gone.reduced()]) + Report(left=3, oldest_pending=901)
     report.repairs["Order"] += 2
 
     with metrics_told(capsys) as told:

@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 import batchwatch.copying
 import batchwatch.download
 import batchwatch.openai
-import batchwatch.poll
+import batchwatch.account_poll
 import batchwatch.runtime
 from batchwatch.archive import Archive
 from local.simulator.wire import Request
@@ -117,7 +117,7 @@ def drawn(line: Line, openai: SimulatedOpenAI, clock: Clock) -> Iterator[None]:
         mock.patch.object(batchwatch.runtime, "OpenAI", client),
         mock.patch.object(batchwatch.download, "LEAST", PART),
         mock.patch.object(batchwatch.copying, "NOTE_EVERY", 2),
-        mock.patch.object(batchwatch.poll, "AT_ONCE", 1),
+        mock.patch.object(batchwatch.account_poll, "AT_ONCE", 1),
         mock.patch.dict(kept, part_bytes=PART),
         mock.patch.object(boto3, "client", _client),
         mock.patch.object(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1),

@@ -113,7 +113,7 @@ class Round:
         if self._behind and not self._discovery.list_is_stale:
             self._discovery.distrust()
         self._discovery.move(walk.last)
-        self._report.problems += self._problems(walk.unreadable)
+        self._report.problems = self._problems(walk.unreadable)
         return self._report
 
     def _look_after_the_ended(self) -> None:
@@ -237,7 +237,8 @@ class Round:
     # What went wrong
 
     def _problems(self, unreadable: int) -> list[Problem]:
-        """What is the matter with the account as a whole, told once."""
+        """What went wrong; what is the matter with the account as a whole is told once."""
+        problems = self._report.problems
         over, memory = self._patience.over, self._memory
         if self._patience.answered:
             memory.silent_since = None
@@ -246,16 +247,15 @@ class Round:
         silent = memory.silent_since is not None and (
             self._began >= memory.silent_since + LONG_SILENCE
         )
-        found = []
-        if over:
-            self._report.problems = [p for p in self._report.problems if not _of_all(p.error)]
-            found.append(over)
-        error = self._list_error
-        if error and not over and not (error.status in _NO_LIST and self._patience.answered):
-            found.append(error)
+        error = over or self._list_error
+        if over or not self._patience.answered:  # one line, not one for each batch
+            problems = [p for p in problems if not _of_all(p.error)]
+        elif error and error.status in _NO_LIST:
+            error = None  # a provider without lists; its batches are asked for one by one
+        found = [error] if error else []
         if unreadable:
             found.append(BadAnswerError(f"{unreadable} rows of the list are no batches"))
-        return [
+        return problems + [
             Problem(error, self._name, whole=silent or isinstance(error, AccessError))
             for error in found
         ]

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.listing import oldest
 from batchwatch.watch import HOUR
-from batchwatch.watermarks import Watermark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchwatch.batch import Batch
-    from batchwatch.watermarks import Watermarks
+    from batchwatch.watermarks import Watermark, Watermarks
 
 DAY = 24 * HOUR
 LOOK_BACK = 14 * DAY
@@ -116,7 +115,7 @@ class Search:
 class Discovery:
     """Discovery in one poll of one account: a walk from the top, and one that goes on below."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 - where it is kept, what is wanted, of whom, when
+    def __init__(  # noqa: PLR0913 - where it is kept, what is wanted, of whom, when
         self,
         watermarks: Watermarks,
         memory: Memory,
@@ -166,7 +165,8 @@ class Discovery:
             return
         through = self.mark.resume_to if self.below else search.newest
         if search.done:
-            self._keep(seen_through=through, backfilled=self._history)
+            backfilled = self.mark.backfilled or self._history
+            self._keep(seen_through=through, backfilled=backfilled)
         elif at is not None and at != self.mark.resume_after:
             self._keep(resume_after=at, resume_to=through)
 
@@ -176,7 +176,7 @@ class Discovery:
 
     def _keep(self, **how: object) -> None:
         plain = self.mark.model_copy(update={"resume_after": None, "resume_to": None})
-        after = plain.model_copy(update={**how, "backfilled": plain.backfilled or bool(how.get("backfilled"))})
+        after = plain.model_copy(update=how)
         if after == self.mark:
             return
         self._memory.mark = self._watermarks.move(self._account, after)

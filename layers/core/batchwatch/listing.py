@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_PAGES = 1000
 """Pages of one walk: what a list that never ends can cost."""
 _EACH = 5
-"""Open batches still to be seen, for each page that showed none, that make another page worth it."""
+"""Open batches that there must be for each page that shows none, or the walk is too dear."""
 
 
 class Walk:

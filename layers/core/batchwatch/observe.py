@@ -76,7 +76,7 @@ class Observer(NamedTuple):
             return None  # just registered: announced, whenever it ended
         if not history:
             return self._observed(record, said)
-        report = self._written(record, ended_before(record, said, self._witness()))
+        report = self._written(*ended_before(account, said, self._witness()))
         self.orders.give(account, said.id)
         return report
 

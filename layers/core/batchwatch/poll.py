@@ -41,7 +41,9 @@ class Poller(NamedTuple):
             nothing = SecretError("the secret names no account yet")
             report.problems.append(Problem(nothing, whole=True))
         pool = ThreadPoolExecutor(max(1, len(accounts)))
-        jobs = {a.name: pool.submit(self._poll_one, a, stop_at) for a in accounts}
+        # At the end, time to hear what became of each account.
+        sooner = stop_at if stop_at == inf else stop_at - min(2, (stop_at - self.clock()) / 5)
+        jobs = {a.name: pool.submit(self._poll_one, a, sooner) for a in accounts}
         wait(jobs.values(), None if stop_at == inf else max(0, stop_at - self.clock()))
         pool.shutdown(wait=False)
         for name, job in jobs.items():
