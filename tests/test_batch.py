@@ -1,6 +1,7 @@
 """A batch is read whatever it looks like, given on unchanged, cut only where it is too large."""
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -102,6 +103,16 @@ def test_an_empty_string_is_nothing(name: str) -> None:
 )
 def test_a_timestamp_is_read_in_every_form_known(said: object, seconds: int | None) -> None:
     assert read(created_at=said).created_at == seconds
+
+
+def test_a_date_without_a_zone_is_utc_wherever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "FAR-5")
+    time.tzset()
+    try:
+        assert read(created_at="2027-01-15T08:00:00").created_at == CREATED
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("odd", [-1, 1.5, "7", True, [7]])

@@ -475,14 +475,29 @@ def test_a_file_is_not_asked_for_while_the_account_rests() -> None:
     assert len(line.requests) == 1
 
 
-@pytest.mark.parametrize("answer", [failing(503, retry_after="60"), httpx.ConnectError("no")])
-def test_other_trouble_makes_nobody_rest(answer: Answer | httpx.RequestError) -> None:
-    line = wire(answer)
+@pytest.mark.parametrize(
+    ("answer", "waits"),
+    [
+        (failing(429, retry_after="7"), [7, 7]),
+        (failing(503, retry_after="7"), [7]),
+        (failing(503, retry_after="60"), []),
+    ],
+)
+def test_only_a_429_keeps_others_from_asking(answer: Answer, waits: list[float]) -> None:
+    line = wire(answer, FINE)
     openai = line.openai()
-    assert ask(openai)
-    line.answers, line.waits = [FINE], []
+    waited = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 1:
+            assert ask(openai) == [None]
+
+    openai._sleep = sleep
+    ask(openai)
+    line.now += 7
     assert ask(openai) == [None]
-    assert line.waits == []
+    assert waited == waits
 
 
 def test_one_account_does_not_rest_for_another() -> None:
