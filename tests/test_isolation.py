@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import batchwatch.account_poll
-from batchwatch.items import Row
 from batchwatch.account_poll import in_turn
+from batchwatch.items import Row
 from batchwatch.record import Record
 from batchwatch.transfer import Shift
 from local.simulator import Script

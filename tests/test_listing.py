@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,9 @@ from batchwatch.batch import Batch, Status
 from batchwatch.listing import MOST_PAGES, Walk
 from batchwatch.openai import Page
 from tests.builders import modest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 PAGE = 100
 
@@ -35,6 +38,7 @@ class List:
         self._place = {row.id: at for at, row in enumerate(rows)}
 
     def __call__(self, after: str | None) -> Page:
+        """Give the page behind a cursor."""
         self.asked += 1
         start = self._place[after] + 1 if after else 0
         rows = self.rows[start : start + self.size]

@@ -19,10 +19,10 @@ import moto.sqs.models
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+import batchwatch.account_poll
 import batchwatch.copying
 import batchwatch.download
 import batchwatch.openai
-import batchwatch.account_poll
 import batchwatch.runtime
 from batchwatch.archive import Archive
 from local.simulator.wire import Request
