@@ -227,6 +227,15 @@ def test_what_moves_ends_or_stalls_is_news(said: dict[str, Any], at: float) -> N
     assert news(shown(life.known), Batch.read(said), CREATED + at, RULES)
 
 
+def test_an_end_that_waits_for_its_files_is_news_each_time() -> None:
+    said: dict[str, Any] = {"output_file_id": None, "completed_at": None}
+    life = lived("in_progress")
+    assert life.see("completed", 60, **said) == []
+    for at in (120, 660):
+        assert news(shown(life.known), read("completed", **said), CREATED + at, RULES)
+    assert life.see("completed", 660, **said) == ["completed"]
+
+
 def test_news_of_a_batch_that_was_lost_or_never_seen_is_that_it_is_there() -> None:
     assert news(shown(lost().known), read("in_progress"), CREATED + 5 * HOUR, RULES)
     assert news(shown(Life().known), read("in_progress"), CREATED, RULES)
