@@ -162,6 +162,15 @@ def test_an_unknown_status_past_the_deadline_is_told_with_the_last_status() -> N
     assert life.see("completed", 2 * DAY) == ["completed"]
 
 
+def test_a_status_that_comes_back_is_not_told_to_stall_again() -> None:
+    life = lived("in_progress")
+    assert life.see("in_progress", 6 * HOUR) == ["stalled"]
+    assert life.see("paused", DAY) == ["unknown"]
+    assert life.see("paused", 2 * DAY) == ["stalled"]
+    life.see("in_progress", 2 * DAY)
+    assert life.see("in_progress", 3 * DAY) == []
+
+
 def test_what_is_seen_with_a_stall_is_kept() -> None:
     life = lived("cancelling")
     said = {"request_counts": counts(1000, 401, 0)}
