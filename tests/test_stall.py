@@ -162,6 +162,15 @@ def test_an_unknown_status_past_the_deadline_is_told_with_the_last_status() -> N
     assert life.see("completed", 2 * DAY) == ["completed"]
 
 
+def test_a_status_that_comes_back_is_not_told_to_stall_again() -> None:
+    life = lived("in_progress")
+    assert life.see("in_progress", 6 * HOUR) == ["stalled"]
+    assert life.see("paused", DAY) == ["unknown"]
+    assert life.see("paused", 2 * DAY) == ["stalled"]
+    life.see("in_progress", 2 * DAY)
+    assert life.see("in_progress", 3 * DAY) == []
+
+
 def test_what_is_seen_with_a_stall_is_kept() -> None:
     life = lived("cancelling")
     said = {"request_counts": counts(1000, 401, 0)}
@@ -225,6 +234,15 @@ def test_a_quiet_poll_tells_no_news() -> None:
 def test_what_moves_ends_or_stalls_is_news(said: dict[str, Any], at: float) -> None:
     life = lived("in_progress")
     assert news(shown(life.known), Batch.read(said), CREATED + at, RULES)
+
+
+def test_an_end_that_waits_for_its_files_is_news_each_time() -> None:
+    said: dict[str, Any] = {"output_file_id": None, "completed_at": None}
+    life = lived("in_progress")
+    assert life.see("completed", 60, **said) == []
+    for at in (120, 660):
+        assert news(shown(life.known), read("completed", **said), CREATED + at, RULES)
+    assert life.see("completed", 660, **said) == ["completed"]
 
 
 def test_news_of_a_batch_that_was_lost_or_never_seen_is_that_it_is_there() -> None:
