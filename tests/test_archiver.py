@@ -416,7 +416,7 @@ def test_a_404_is_waited_for_and_not_counted_as_a_try(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "then", [{"status": 503}, {"status": 429, "headers": {"retry-after": "120"}}, {"reset": True}]
+    "then", [{"status": 503}, {"status": 429, "headers": {"retry-after": "5"}}, {"reset": True}]
 )
 def test_what_came_before_a_refusal_is_kept(world: World, then: dict[str, Any]) -> None:
     batch_id = ended(world, output_bytes=40 * MB)

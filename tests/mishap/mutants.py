@@ -72,8 +72,8 @@ _FROM_MEMORY = (
     "[(self.outbox.publisher.publish(e, e.frozen()), self.outbox.archive.keep(e, e.frozen()))"
     " for e in change.events]"
 )
-_PUBLISHES_FIRST = Swap("poll.AccountPoll._observe", _WRITE, f"{_FROM_MEMORY}; {_WRITE}")
-_PUBLISHES_TOO = Swap("poll.AccountPoll._observe", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
+_PUBLISHES_FIRST = Swap("observe.Observer._written", _WRITE, f"{_FROM_MEMORY}; {_WRITE}")
+_PUBLISHES_TOO = Swap("observe.Observer._written", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
 _ARCHIVER_PUBLISHES_TOO = Swap("transfer.Transfer._finish", _WRITE, f"{_WRITE}; {_FROM_MEMORY}")
 _NO_OUTBOX = Swap(
     "ledger.spelled", "{str(e.data.sequence): e.frozen() for e in change.events}", "{}"
@@ -86,8 +86,11 @@ _NO_VERSION = Swap(
     "ledger.Ledger.write", 'v = :was" if known.v else "attribute_not_exists(v)"', _ALWAYS
 )
 # Each of these two would do alone; only without both does a batch go back.
-_READ_LATE = Swap("poll.AccountPoll._ask", "record.v != known.v", "False")
-_BELIEVES_OLD = Swap("watch._stale", "return said.status", "return False and said.status")
+_READ_LATE = Swap("observe.Observer.saw", "record.v != known.v", "False")
+_BELIEVES_OLD = (
+    Swap("watch._stale", "return said.status", "return False and said.status"),
+    Swap("account_poll.Round._listed", "Status.UNKNOWN.rank < rank < known.status.rank", "False"),
+)
 _IF_OURS = '"files.#role.lease.#owner = :owner"'
 _NO_SIZE = Swap("copying._verify", "tally.size != expected", "False")
 
@@ -107,11 +110,11 @@ MUTANTS = {
         (_NO_VERSION,), "stopped/moved-on-before", "dynamodb.UpdateItem"
     ),
     "asks OpenAI before it reads what is known": Mutant(
-        (_READ_LATE, _BELIEVES_OLD), "stopped/moved-on-after", "openai.batch"
+        (_READ_LATE, *_BELIEVES_OLD), "stopped/moved-on-after", "openai.batch"
     ),
-    "believes an answer from before": Mutant((_BELIEVES_OLD,), "ended/is-behind", "openai.batch"),
+    "believes an answer from before": Mutant(_BELIEVES_OLD, "ended/is-behind", "openai.batch"),
     "overwrites an end": Mutant(
-        (_READ_LATE, _BELIEVES_OLD, Swap("poll.watch", "if known.terminal:", "if False:")),
+        (_READ_LATE, *_BELIEVES_OLD, Swap("observe.watch", "if known.terminal:", "if False:")),
         "stopped/is-behind+lag",
         "openai.batch",
     ),
