@@ -6,10 +6,14 @@ import argparse
 import runpy
 import signal
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+from benchmarks.child import ChildError
 from benchmarks.cost import cost, show_costs
 from benchmarks.figures import Figures, show
+from benchmarks.sweep import SweepError, sweep
+from local.emulator import EmulatorError
 
 INTERRUPTED = 130
 COMMITTED = Path(__file__).parent / "figures.json"
@@ -32,15 +36,19 @@ def main() -> int:
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return INTERRUPTED
+    except PackageNotFoundError as missing:
+        print(f"error: {missing.name} is missing; uv run --group bench …", file=sys.stderr)
+        return 1
+    except (EmulatorError, ChildError, SweepError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
-    from benchmarks.sweep import sweep  # noqa: PLC0415 - needs a local AWS, which `cost` does not
-
-    figures = sweep(arguments.open)
+    for figures in sweep(arguments.open):
+        _keep(arguments.json, figures.to_json())
     show(figures)
-    _keep(arguments.json, figures.to_json())
 
 
 def _cost(arguments: argparse.Namespace) -> None:
@@ -90,8 +98,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("memory", help="peak memory of the archiver: 10MB 1GB …", add_help=False)
     for command in (sweep, money):
-        command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+        command.add_argument(
+            "--json", type=_writable, metavar="FILE", help="write the figures there"
+        )
     return parser
+
+
+def _writable(text: str) -> Path:
+    """Find out before the minutes of a sweep, not after."""
+    path = Path(text)
+    try:
+        with path.open("a"):
+            return path
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _sizes(text: str) -> list[int]:

@@ -22,7 +22,7 @@ class Figure(NamedTuple):
 
     changed            share of the open batches that changed since the look before; None: whoever
                        looks keeps nothing, so that it makes no difference
-    requests           made to OpenAI
+    requests           made to OpenAI; `kinds`: lists and retrieves among them
     peak_bytes         of the whole process, from its start to the end of this look
     reads, writes      calls to DynamoDB, and the units that it would charge
     calls              to AWS, by service and operation
@@ -35,6 +35,7 @@ class Figure(NamedTuple):
     requests: float
     seconds: float
     peak_bytes: int
+    kinds: dict[str, int] | None = None
     events: int = 0
     reads: int = 0
     read_units: float = 0

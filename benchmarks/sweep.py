@@ -28,14 +28,23 @@ PATIENCE = 1000
 _NO_TICK = {"Schedule": "rate(1 day)"}  # we poll; the deployed function is not to join in
 
 
-def sweep(sizes: Sequence[int]) -> Figures:
-    """Measure each number of open batches; all processes end with it."""
+class SweepError(Exception):
+    """Raised when something else than what was to be measured has happened."""
+
+
+def sweep(sizes: Sequence[int]) -> Iterator[Figures]:
+    """Measure each number of open batches; give all figures so far after each.
+
+    Every process that was started ends with it.
+    """
+    figures = Figures(facts(), [])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         _say("starting a local AWS")
         emulator = stack.enter_context(Emulator(folder))
-        looks = [look for size in sizes for look in _looks(emulator, folder, size)]
-    return Figures(_facts(), looks)
+        for size in sizes:
+            figures.looks.extend(_looks(emulator, folder, size))
+            yield figures
 
 
 def _looks(emulator: Emulator, folder: Path, size: int) -> Iterator[Figure]:
@@ -54,17 +63,18 @@ def _sdk(server: Child, begun: dict[str, Any]) -> Iterator[Figure]:
             sdk.ask("connect")
             _requests(server)  # those until now do not count
             said = sdk.ask(how, ids=ids)
-            requests = _requests(server)
+            kinds = _requests(server)
         if said["seen"] != len(ids):
-            raise RuntimeError(f"{who} saw {said['seen']} of {len(ids)} batches")
+            raise SweepError(f"{who} saw {said['seen']} of {len(ids)} batches")
         times = size / len(ids)
         yield Figure(
             who,
             size,
             None,
-            requests * times,
+            sum(kinds.values()) * times,
             round(said["seconds"] * times, 3),
             said["peak_bytes"],
+            kinds,
             extrapolated_from=len(ids) if times > 1 else None,
         )
 
@@ -85,28 +95,24 @@ def _ours(server: Child, begun: dict[str, Any], environment: dict[str, str]) -> 
             _say(f"{size:,} open: {OURS}, {changed:.0%} changed")
             said = poller.ask("poll")
             _check(said, expected=round(size * changed) or (1 if changed else 0))
-            yield Figure(
-                OURS,
-                size,
-                changed,
-                _requests(server),
-                **{name: said[name] for name in Figure._fields if name in said},
-            )
+            kinds = _requests(server)
+            told = {name: said[name] for name in Figure._fields if name in said}
+            yield Figure(OURS, size, changed, sum(kinds.values()), kinds=kinds, **told)
 
 
 def _check(said: dict[str, Any], *, expected: int) -> None:
     if said["problems"]:
-        raise RuntimeError(f"a poll set {said['problems']} things aside")
+        raise SweepError(f"a poll set {said['problems']} things aside")
     if said["events"] != expected:
-        raise RuntimeError(f"a poll told of {said['events']} changes, not of {expected}")
+        raise SweepError(f"a poll told of {said['events']} changes, not of {expected}")
 
 
-def _requests(server: Child) -> int:
-    """How many requests came since this was asked before."""
+def _requests(server: Child) -> dict[str, int]:
+    """How many requests of each kind came since this was asked before."""
     said = server.ask("requests")
     if said["errors"]:
-        raise RuntimeError(f"the server failed: {said['errors'][:3]}")
-    return sum(said["kinds"].values())
+        raise SweepError(f"the server failed: {said['errors'][:3]}")
+    return dict(said["kinds"])
 
 
 def _table(emulator: Emulator, folder: Path, size: int, base_url: str) -> dict[str, str]:
@@ -128,7 +134,8 @@ def _table(emulator: Emulator, folder: Path, size: int, base_url: str) -> dict[s
     }
 
 
-def _facts() -> dict[str, Any]:
+def facts() -> dict[str, Any]:
+    """When, where and with what; PackageNotFoundError where the SDK is missing."""
     libraries = ("batchwatch", "boto3", "httpx", "openai")
     return {
         "date": datetime.now(UTC).date().isoformat(),
