@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.tables import print_table
 from local.deploy import read_template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from benchmarks.figures import Figure, Figures
     from benchmarks.life import Life
@@ -162,21 +160,17 @@ def bill(wanted: Mapping[str, tuple[float, str]], prices: Mapping[str, float]) -
 def show_costs(costs: Costs) -> None:
     """Print the bills side by side."""
     facts, life = costs.facts, costs.life
-    table = Table(
-        title=f"Dollars a month in {facts['region']}, polled every minute, each batch a day open",
-        caption=f"Prices of {facts['prices']}, without free tiers; figures of {facts['figures']}. "
-        "Kept files and mails are yours.",
-    )
-    table.add_column("")
-    for month in costs.months:
-        table.add_column(f"{month.open:,} open", justify="right")
-    for name in costs.months[0].lines:
-        table.add_row(name, *_dollars([month.lines[name].dollars for month in costs.months]))
-    table.add_section()
-    table.add_row("together", *_dollars([month.dollars for month in costs.months]))
+    print(f"Dollars a month in {facts['region']}, each batch open for a day, polled every minute.")
+    print(f"Prices of {facts['prices']}, without free tiers; polls as of {facts['figures']}.")
+    names = ["", *(f"{month.open:,} open" for month in costs.months)]
+    lines = [
+        [name, *(f"{month.lines[name].dollars:,.2f}" for month in costs.months)]
+        for name in costs.months[0].lines
+    ]
+    together = ["together", *(f"{month.dollars:,.2f}" for month in costs.months)]
     each = [month.dollars / (month.open * GENERATIONS) for month in costs.months]
-    table.add_row("for each batch", *(f"{dollars:,.5f}" for dollars in each))
-    Console().print(table)
+    of_each = ["for each batch", *(f"{dollars:,.5f}" for dollars in each)]
+    print_table(names, [lines, [together, of_each]], words=[""])
     print(
         f"A batch's life: {life.events} events, {life.writes} writes ({life.write_units:.0f} units)"
         f" in {life.changes} polls and one copy, {life.reads} reads beside the polls' own."
@@ -184,7 +178,3 @@ def show_costs(costs: Costs) -> None:
     print(
         "Polls measured with " + ", ".join(f"{m.measured:,} for {m.open:,}" for m in costs.months)
     )
-
-
-def _dollars(amounts: Sequence[float]) -> list[str]:
-    return [f"{dollars:,.2f}" for dollars in amounts]

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.tables import print_table
 from local.sizes import show_size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 OURS = "batchwatch"
+_COLUMNS = (
+    "open",
+    "changed",
+    "who",
+    "requests",
+    "x",
+    "seconds",
+    "x",
+    "peak",
+    "x",
+    "reads",
+    "writes",
+)
 
 
 class Figure(NamedTuple):
@@ -83,26 +93,17 @@ def _kept(look: Figure) -> dict[str, Any]:
 def show(figures: Figures) -> None:
     """Print a table; ratios are against our poll of as many batches in which nothing changed."""
     facts = figures.facts
-    table = Table(
-        title=f"Looking once at all open batches, {facts['latency'] * 1000:.0f} ms an answer",
-        caption="x: against batchwatch with 0 % changed. DynamoDB: calls (units). ~: extrapolated.",
-    )
-    for name in ("open", "changed", "who"):
-        table.add_column(name, justify="left" if name == "who" else "right", no_wrap=True)
-    for name in ("requests", "x", "seconds", "x", "peak", "x", "reads", "writes"):
-        table.add_column(name, justify="right", no_wrap=True)
-    before = 0
-    for look in figures.looks:
-        if look.open != before:
-            table.add_section()
-        before = look.open
-        table.add_row(*_cells(look, figures.ours(look.open, 0)))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    print(f"One look at all open batches, {facts['latency'] * 1000:.0f} ms an answer.")
+    print("x: against batchwatch with 0% changed. reads, writes: calls (units). ~: extrapolated.")
+    sizes = dict.fromkeys(look.open for look in figures.looks)
+    groups = [[_cells(figures, look) for look in figures.looks if look.open == n] for n in sizes]
+    print_table(_COLUMNS, groups, words=["who"])
     print(", ".join(f"{name} {value}" for name, value in facts["machine"].items()))
     print(f"{facts['date']}; " + ", ".join(f"{n} {v}" for n, v in facts["versions"].items()))
 
 
-def _cells(look: Figure, ours: Figure) -> list[str]:
+def _cells(figures: Figures, look: Figure) -> list[str]:
+    ours = figures.ours(look.open, 0)
     about = "~" if look.extrapolated_from else ""
     changed = "" if look.changed is None else f"{look.changed:.0%}"
     of_ours = look.who == OURS
@@ -111,11 +112,17 @@ def _cells(look: Figure, ours: Figure) -> list[str]:
         changed,
         look.who,
         f"{about}{look.requests:,.0f}",
-        f"{look.requests / ours.requests:,.1f}" if ours.requests else "",
+        _times(look.requests, ours.requests),
         f"{about}{look.seconds:,.2f}",
-        f"{look.seconds / ours.seconds:,.1f}",
+        _times(look.seconds, ours.seconds),
         show_size(look.peak_bytes),
-        f"{look.peak_bytes / ours.peak_bytes:.1f}",
+        _times(look.peak_bytes, ours.peak_bytes),
         f"{look.reads:,} ({look.read_units:,.1f})" if of_ours else "",
         f"{look.writes:,} ({look.write_units:,.0f})" if of_ours else "",
     ]
+
+
+def _times(theirs: float, ours: float) -> str:
+    """Say how many times as much as ours; nothing if ours is none."""
+    times = theirs / ours if ours else 0
+    return f"{times:.3g}" if 0 < times < 1 else f"{times:,.1f}" if times else ""

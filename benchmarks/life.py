@@ -72,18 +72,18 @@ def live() -> Life:
     """Let a batch live, and count."""
     with _world() as (world, meter):
         batch_id = world.batch(_SCRIPT)
-        counts = [_counted(meter, world.poll) for _ in range(3)]  # until it is known
+        polls = [_counted(meter, world.poll) for _ in range(3)]  # until it is known
+        copies = []
         quiet, log = _quiet_poll(world, meter)
         while world.record(batch_id).open:
             if world.clock.now > world.openai.batch(batch_id)["expires_at"] + _EVERY:
                 raise RuntimeError("the batch did not come to its end")
-            counts.append(_counted(meter, lambda: world.poll(after=_EVERY)))
-            counts.append(_counted(meter, world.archive))
-        polls = len(counts) - (len(counts) - 3) // 2
-        whole = _sum(counts, quiet, polls)
+            polls.append(_counted(meter, lambda: world.poll(after=_EVERY)))
+            copies.append(_counted(meter, world.archive))
+        whole = _sum([*polls, *copies], quiet, len(polls))
         return Life(
             len(world.messages()),
-            sum(count.of(WRITES)[0] > 0 for count in counts),
+            sum(poll.of(WRITES)[0] > 0 for poll in polls),
             whole.calls,
             *whole.of(name for name in READS if name != "Scan"),
             *whole.of(WRITES),
@@ -94,7 +94,7 @@ def live() -> Life:
 
 
 def _sum(counts: Iterable[Counts], quiet: Counts, polls: int) -> Counts:
-    """Add up, and take out what as many quiet polls would have called."""
+    """Add up, and take out what so many quiet polls would have called."""
     calls: dict[str, int] = {name: -number * polls for name, number in quiet.calls.items()}
     units: dict[str, float] = {name: -number * polls for name, number in quiet.units.items()}
     for count in counts:
