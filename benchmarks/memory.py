@@ -1,12 +1,12 @@
 """Peak memory of the deployed archiver, by the size of the file it archives.
 
-`uv run python -m benchmarks.memory 10MB 1GB`: a fresh local AWS for each size, then the high-water
+`uv run python -m benchmarks memory 10MB 1GB`: a fresh local AWS for each size, then the high-water
 mark that the kernel kept for the function's process. Linux only.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from pathlib import Path
@@ -68,8 +68,11 @@ def _runs(process: Path, function: str) -> bool:
 
 def main() -> None:
     """Measure each size named, and print a table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks memory", description=__doc__)
+    parser.add_argument("size", nargs="*", type=read_size, help="such as 10MB (10MB 1GB)")
+    sizes = parser.parse_args().size or [read_size("10MB"), read_size("1GB")]
     print(f"{'file':>10}  {'peak memory':>12}  {'seconds':>8}")
-    for size in map(read_size, sys.argv[1:] or ["10MB", "1GB"]):
+    for size in sizes:
         most, seconds = peak(size)
         print(f"{show_size(size):>10}  {show_size(most):>12}  {seconds:>8.1f}", flush=True)
 

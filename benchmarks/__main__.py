@@ -1,0 +1,125 @@
+"""`python -m benchmarks`: what a poll takes, beside the official SDK, and what it costs."""
+
+from __future__ import annotations
+
+import argparse
+import runpy
+import signal
+import sys
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+from benchmarks.child import ChildError
+from benchmarks.cost import cost, show_costs
+from benchmarks.figures import Figures, show
+from benchmarks.sweep import SweepError, sweep
+from local.emulator import EmulatorError
+
+INTERRUPTED = 130
+COMMITTED = Path(__file__).parent / "figures.json"
+
+
+def main() -> int:
+    """Measure, and return 0 if everything could be measured."""
+    if sys.argv[1:2] == ["memory"]:
+        del sys.argv[1]
+        runpy.run_module("benchmarks.memory", run_name="__main__")
+        return 0
+    arguments = _parser().parse_args()
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(how, _interrupt)
+    try:
+        if arguments.what == "sweep":
+            _sweep(arguments)
+        else:
+            _cost(arguments)
+    except KeyboardInterrupt:
+        print("stopped; nothing is left running", file=sys.stderr)
+        return INTERRUPTED
+    except PackageNotFoundError as missing:
+        print(f"error: {missing.name} is missing; uv run --group bench …", file=sys.stderr)
+        return 1
+    except (EmulatorError, ChildError, SweepError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _sweep(arguments: argparse.Namespace) -> None:
+    for figures in sweep(arguments.open):
+        _keep(arguments.json, figures.to_json())
+    show(figures)
+
+
+def _cost(arguments: argparse.Namespace) -> None:
+    costs = cost(Figures.read(arguments.figures))
+    show_costs(costs)
+    _keep(arguments.json, costs.to_json())
+
+
+def _keep(path: Path | None, text: str) -> None:
+    if path:
+        path.write_text(text)
+
+
+def _interrupt(*_: object) -> None:
+    """Stop once, and let nothing disturb the stopping."""
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(how, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    sweep = commands.add_parser(
+        "sweep",
+        help="measure a poll beside the official SDK",
+        description="Requests, seconds, memory and DynamoDB units of one look at all open batches: "
+        "our poller on a local AWS, and the official SDK in three ways, against one simulated "
+        "server that takes 50 ms for each answer. Needs --group bench; takes some minutes.",
+    )
+    sweep.add_argument(
+        "--open",
+        type=_sizes,
+        default=[20, 100, 1000],
+        metavar="N,N",
+        help="how many are open, among 20 %% more (20,100,1000); 10000 takes ten minutes more",
+    )
+    money = commands.add_parser(
+        "cost",
+        help="dollars a month",
+        description="What AWS charges in a month in which a batch lives for a day and polls happen "
+        "every minute: from the figures of a sweep, the calls of one batch's whole life (measured "
+        "in memory), template.yaml, and benchmarks/prices.json. No free tier.",
+    )
+    money.add_argument(
+        "--figures", type=Path, default=COMMITTED, metavar="FILE", help="JSON of a sweep"
+    )
+    commands.add_parser("memory", help="peak memory of the archiver: 10MB 1GB …", add_help=False)
+    for command in (sweep, money):
+        command.add_argument(
+            "--json", type=_writable, metavar="FILE", help="write the figures there"
+        )
+    return parser
+
+
+def _writable(text: str) -> Path:
+    """Find out before the minutes of a sweep, not after."""
+    path = Path(text)
+    try:
+        with path.open("a"):
+            return path
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _sizes(text: str) -> list[int]:
+    sizes = [int(part) for part in text.split(",")]
+    if min(sizes) < 1:
+        raise argparse.ArgumentTypeError("a number of batches is at least 1")
+    return sizes
+
+
+if __name__ == "__main__":
+    sys.exit(main())
