@@ -342,6 +342,7 @@ def test_the_record_holds_all_that_openai_says_also_what_an_event_must_leave_out
     world: World,
 ) -> None:
     entries = [{"code": "invalid_json_line", "line": n, "message": "x" * 90} for n in range(2000)]
+    world.openai.listing.edit_row = lambda row: row | {"errors": {"data": entries}}
     world.openai.fault(
         "GET /v1/batches/", times=-1, edit=lambda said: said.update(errors={"data": entries})
     )
@@ -362,10 +363,7 @@ def test_an_id_that_could_lead_elsewhere_is_not_fetched(world: World) -> None:
     batch_id = world.batch(
         Script(name="b", endpoint="/v1/embeddings", requests=5, ends="completed")
     )
-    world.openai.fault(
-        f"GET /v1/batches/{batch_id}",
-        edit=lambda said: said.update(output_file_id="../../v1/models"),
-    )
+    world.openai.listing.edit_row = lambda row: row | {"output_file_id": "../../v1/models"}
     world.poll(after=60)
 
     world.archive()

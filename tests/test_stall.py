@@ -95,9 +95,9 @@ def test_what_was_told_has_ended_or_was_never_seen_does_not_stall(status: str) -
     assert (stall(known(), read(status), long, LIMITS) is None) == (status in TERMINAL)
 
 
-def test_a_status_spelled_otherwise_is_another_one() -> None:
+def test_a_status_spelled_otherwise_is_the_same_one() -> None:
     told = known(stalled=frozenset({"validating"}))
-    assert stalls(told, read("Validating", created_at=CREATED), HOUR)
+    assert not stalls(told, read("Validating", created_at=CREATED), HOUR)
 
 
 @pytest.mark.parametrize("status", ["validating", "in_progress", "finalizing", "cancelling"])
@@ -278,7 +278,7 @@ def test_whatever_is_seen_or_missed_is_one_life(steps: list[tuple[Any, ...]]) ->
             continue
         said = odd | {"id": BATCH} | ({"request_counts": done} if done else {})
         tells = life.hear(said, now)
-        assert was.misses or life.known == was or seen_by_index(was, said, now)
+        assert life.known == was or seen_by_index(was, said, now)
         assert (life.known.lost, life.known.misses) == (False, 0)
         assert "lost" not in tells
     data = [event.data for event in life.events]

@@ -89,10 +89,11 @@ class World:
         secrets = boto3.client("secretsmanager", REGION)
         secrets.put_secret_value(SecretId=self.environment["BATCHWATCH_SECRET"], SecretString=text)
 
-    def batch(self, script: Script) -> str:
-        """Let a batch begin now, and watch it."""
+    def batch(self, script: Script, *, found: bool = False) -> str:
+        """Let a batch begin now, and watch it, unless it is to be found."""
         batch_id = self.openai.add(script, created_at=self.clock.now)
-        self.runtime.ledger.register(ACCOUNT, batch_id)
+        if not found:
+            self.runtime.ledger.register(ACCOUNT, batch_id)
         return batch_id
 
     def poll(self, *, after: float = 0) -> Report:

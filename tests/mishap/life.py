@@ -69,23 +69,29 @@ class Life:
             QueueUrl=self._queue, Attributes={"VisibilityTimeout": str(VISIBILITY)}
         )
 
-    def run(self, scripts: Sequence[Script]) -> None:
-        """Let batches live, from their beginning until all is done."""
+    def run(self, scripts: Sequence[Script], *, found: bool = False) -> None:
+        """Let batches live, from their beginning until all is done.
+
+        `found`: nobody registers them; the watch has begun before.
+        """
+        if found:
+            self.tick(1)
         for script in scripts:
-            self.begin(script)
+            self.begin(script, found=found)
         self.recover()
 
     def recover(self) -> None:
         """Go on until nothing is open any more, and a little longer."""
         for step in STEPS:
             self.tick(step)
-            if not any("open" in item for item in self._items()):
+            items = [item for item in self._items() if item["batch_id"] in self.batch_ids]
+            if len(items) == len(self.batch_ids) and not any("open" in item for item in items):
                 break
         self.tick(1000)  # what comes late does no harm
 
-    def begin(self, script: Script) -> None:
-        """Let a batch begin, and watch it."""
-        self.batch_ids.append(self.world.batch(script))
+    def begin(self, script: Script, *, found: bool = False) -> None:
+        """Let a batch begin, and watch it, unless it is to be found."""
+        self.batch_ids.append(self.world.batch(script, found=found))
 
     def tick(self, seconds: float) -> None:
         """Let time pass, poll, and work off the queue."""

@@ -42,8 +42,10 @@ BATCHES = {
         _script("expired", unfinished=4),
     ),
     "late": (_script("completed", failed=1),),
+    "found": (_script("completed", failed=1), _script("failed", validating=5)),
 }
-"""The first is of several parts and has errors; the last learns late what its output is."""
+"""The first is of several parts and has errors; the late one learns late what its output is; those
+found nobody has registered."""
 LATE = 4000
 """Seconds until OpenAI tells the output's id: the end has been announced by then."""
 
@@ -210,7 +212,7 @@ class Schedule(NamedTuple):
             run.lags = self.lag
             if self.batches == "late":
                 _tell_late(run)
-            run.run(BATCHES[self.batches])
+            run.run(BATCHES[self.batches], found=self.batches == "found")
             return Outcome(self, run.verdict(), run.repeated, tuple(run.crossings))
 
 
@@ -249,6 +251,11 @@ CASES = [
     *(Case("ended", kind) for kind in KINDS),
     *(Case("stopped", kind) for kind in ("dies-before", "dies-after", "moved-on-before")),
     *(Case("late", kind) for kind in ("dies-before", "dies-after", "redelivered-before")),
+    *(
+        Case("found", kind)
+        for kind in ("dies-before", "dies-after", "answer-lost", "fails", "poll-after")
+    ),
+    Case("found", "moved-on-before", lag=True),
     *(Case("ended", kind, lag=True) for kind in ("dies-after", "poll-after", "redelivered-before")),
 ]
 

@@ -214,6 +214,11 @@ class Batch(_Part):
         return self._said
 
     @property
+    def named_status(self) -> str:
+        """One of the eight; or, of one that is unknown, the provider's own spelling."""
+        return self.raw_status if self.status is Status.UNKNOWN else self.status.value
+
+    @property
     def raw_status(self) -> str:
         """The status as it was spelled."""
         return str(self._said.get("status", self.status))

@@ -242,7 +242,9 @@ def ended(file: File, state: FileState, **how: object) -> File:
 
 def digest(batch: Batch) -> str:
     """Fingerprint of all that makes a transition: not counts, not usage."""
-    parts = (batch.raw_status, batch.output_file_id, batch.error_file_id)
+    files = [batch.file_id(role) or batch.blob(role) for role in (Role.OUTPUT, Role.ERROR)]
+    # Not the spelling of a status: some gateways spell it otherwise in their list.
+    parts = (batch.named_status, *files)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

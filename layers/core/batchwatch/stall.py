@@ -44,7 +44,7 @@ def stall(known: Record, said: Batch, now: float, limits: Limits) -> Stall | Non
 
     Of `known` it takes only what the index shows. One never seen before cannot stand still.
     """
-    if said.status.terminal or not known.moved_at or said.raw_status in known.stalled:
+    if said.status.terminal or not known.moved_at or said.named_status in known.stalled:
         return None
     for reason, since, limit in _clocks(known, said, limits):
         if now - since >= limit:

@@ -111,8 +111,8 @@ def _stalled(known: Record, kept: Batch, witness: Witness) -> Change | None:
     if shown.progressed_at is not None and due.reason == "no_progress":
         return shown
     told = Teller(known, kept, witness)
-    told.tell("batch.stalled", apart=kept.raw_status, stalled=Stalled(**due._asdict()))
-    stalled = known.stalled | {kept.raw_status}
+    told.tell("batch.stalled", apart=kept.named_status, stalled=Stalled(**due._asdict()))
+    stalled = known.stalled | {kept.named_status}
     return shown.model_copy(update={"stalled": stalled, "events": told.events})
 
 
