@@ -68,7 +68,8 @@ class Search:
         self.after = after
         self.newest = mark.seen_through or 0
         self.done = False
-        self._mark, self._memory, self._history, self._deep = mark, memory, history, deep
+        self._mark, self._memory, self._now = mark, memory, now
+        self._history, self._deep = history, deep
         self._first = mark.seen_through is None or history
         self._turn = now - (FILES_LIVE if history else LOOK_BACK)
         self._found: set[str] = set()
@@ -77,7 +78,9 @@ class Search:
         """Pick what the table may not have yet."""
         fresh = [batch for batch in page if self._wanted(batch)]
         self._found.update(batch.id for batch in fresh)
-        self.newest = max([self.newest, *(batch.created_at or 0 for batch in page)])
+        # A date from the future must not hide whatever is created until then.
+        created = (min(batch.created_at or 0, int(self._now)) for batch in page)
+        self.newest = max(self.newest, *created, 0)
         return fresh
 
     def enough(self, page: Sequence[Batch]) -> bool:
@@ -106,7 +109,9 @@ class Search:
         return since < floor or (since == floor and nothing_new)
 
     def _wanted(self, batch: Batch) -> bool:
-        if batch.id in self._memory.known:
+        seen_through = (self._mark.seen_through or 0) - HOUR  # see `deep`
+        stored = not self._first and (batch.created_at or seen_through) < seen_through
+        if stored or batch.id in self._memory.known:
             return False
         in_reach = self._history and (batch.created_at or 0) >= self._turn
         return in_reach or not self.ended_before(batch)
