@@ -63,6 +63,7 @@ class Handlers:
         for variable, value in self.world.environment.items():
             self.monkeypatch.setenv(variable, value)
         runtime.cache_clear()
+        runtime()._sleep = lambda _: None
         lines = io.StringIO()
         logger.registered_handler.setStream(lines)  # type: ignore[attr-defined]
         self.capsys.readouterr()

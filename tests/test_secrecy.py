@@ -213,11 +213,35 @@ def test_what_the_api_answers_is_not_repeated(spied: Spied, place: str) -> None:
     for answer in answers.values():
         batch_id = spied.ended()
         file_id = spied.openai.batch(batch_id)["output_file_id"]
+        if place == "batch":
+            spied.openai.listing.hidden.add(batch_id)  # so that it is asked for singly
         wrong(spied, match.replace("{batch}", batch_id).replace("{file}", file_id), answer)
 
     spied.live()
 
     assert spied.kept()
+
+
+LISTED: dict[str, Any] = {
+    "a row that is text": BOTH,
+    "a row of other names": {BOTH: PROMPT},
+    "an id that is text": {"id": BOTH, "status": "completed"},
+    "an id that is a key": {"id": "{key}", "status": BOTH},
+    "a status that is text": {"id": "batch_1", "status": "completed", "created_at": BOTH},
+}
+
+
+def test_what_the_list_answers_is_not_repeated(spied: Spied) -> None:
+    spied.ended()
+    for answer in ANSWERS.values():
+        wrong(spied, r"GET /v1/batches\?", {**answer, "times": 1})
+        spied.call("poller")
+    for row in LISTED.values():
+        told = json.loads(spied.both(json.dumps(row)))
+        spied.openai.listing.edit_row = lambda _, told=told: told  # type: ignore[misc]
+        spied.call("poller")
+
+    assert spied.kept(prompt_in=("item", "message", "kept event"), key_in=("item", "message"))
 
 
 def test_who_refuses_the_key_may_quote_it(spied: Spied) -> None:

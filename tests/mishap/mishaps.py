@@ -42,7 +42,7 @@ BATCHES = {
         _script("expired", unfinished=4),
     ),
     "late": (_script("completed", failed=1),),
-    "found": (_script("completed", failed=1), _script("failed", validating=5)),
+    "found": (_script("completed", failed=1, validating=45), _script("failed", validating=45)),
 }
 """The first is of several parts and has errors; the late one learns late what its output is; those
 found nobody has registered."""

@@ -75,7 +75,8 @@ def read_accounts(text: str) -> Readable:
 
 
 def _account(number: int, name: str, entry: object) -> Account:
-    if not _NAME.fullmatch(name):  # not repeated: it may be a key in the wrong place
+    if not _NAME.fullmatch(name) or name.startswith("sk-"):
+        # Not repeated: it may be a key in the wrong place.
         raise SecretError(f"account {number} of the secret is not named [a-z0-9-]{{1,32}}")
     if not isinstance(entry, dict) or not _header_like(entry.get("api_key")):
         raise SecretError(f"account {name!r} has no usable api_key in the secret")

@@ -34,7 +34,7 @@ from batchwatch.reading import (
     whole_characters,
 )
 
-_SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=:-]{0,511}")
+_SAFE_ID = re.compile(r"(?!sk-)[A-Za-z0-9][A-Za-z0-9._=:-]{0,511}")  # sk-: a key, misplaced
 
 
 def safe_id(value: str) -> str:
