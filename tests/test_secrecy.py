@@ -207,7 +207,9 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", ["batch", pytest.param("file", marks=pytest.mark.full), "content"]
+)
 def test_what_the_api_answers_is_not_repeated(spied: Spied, place: str) -> None:
     match, answers = PLACES[place]
     for answer in answers.values():

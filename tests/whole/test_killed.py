@@ -112,7 +112,7 @@ def scripts(count: int, chance: random.Random) -> list[Script]:
 
 
 @pytest.mark.parametrize(
-    ("batches", "killed"), [(10, 5), pytest.param(50, 30, marks=pytest.mark.full)]
+    ("batches", "killed"), [(6, 3), pytest.param(50, 30, marks=pytest.mark.full)]
 )
 def test_killed_workers_leave_no_trace_in_what_was_promised(batches: int, killed: int) -> None:
     chance = random.Random(fresh_seed())  # noqa: S311 - to be repeated, not secret

@@ -170,7 +170,9 @@ def marked() -> dict[str, str]:
     return {**os.environ, "BATCHWATCH_TEST_RUN": uuid.uuid4().hex}
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.full)]
+)
 def test_ctrl_c_stops_everything_that_was_started(
     marked: dict[str, str], how: signal.Signals
 ) -> None:
