@@ -286,6 +286,7 @@ def test_what_was_to_be_published_goes_out_whatever_the_account_answers(
 def test_an_account_that_answers_nothing_counts_as_refused_after_a_quarter_of_an_hour(
     world: World, company: Company
 ) -> None:
+    assert LONG_SILENCE == 900
     down = company.open("down")
     company.say("away", api_key="sk-away", base_url="http://127.0.0.1:1/v1")  # nobody listens
     company.watch("down", down, 12)
