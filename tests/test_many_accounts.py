@@ -356,6 +356,7 @@ def test_a_wrong_address_is_told_at_once_and_counts_as_refused_in_the_end(
 def test_a_changed_key_is_used_within_five_minutes_by_the_same_process(
     world: World, company: Company, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert CACHE_SECONDS == 300
     monkeypatch.setattr(parameters, "datetime", calendar_of(world.clock))
     openai = company.open("a")
     company.watch("a", openai)
