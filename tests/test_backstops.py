@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from batchwatch.sweep import SEGMENTS
 from local.simulator import Script
 from tests.judge.checker import faults
 from tests.judge.collect import collect
-from tests.world import ACCOUNT
+from tests.world import ACCOUNT, KEY
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -97,6 +98,75 @@ def test_a_row_that_cannot_be_read_does_not_keep_the_sweep_from_others(world: Wo
     a_day(world)
 
     assert world.record(lost).open
+
+
+def unpolled(world: World, hours: int = SEGMENTS) -> dict[str, int]:
+    """Poll every hour; return the accounts told to have batches that nobody polls, and how many."""
+    told: Counter[str] = Counter()
+    for _ in range(hours):
+        for problem in world.poll(after=HOUR).problems:
+            if "open batches have it" in str(problem.error):
+                assert problem.whole
+                told[problem.account or ""] += int(str(problem.error).split("but ")[1].split()[0])
+    return dict(told)
+
+
+def put_accounts(world: World, *names: str, **others: Any) -> None:
+    """Let the secret, as a new process reads it, name these accounts."""
+    key = {"api_key": KEY, "base_url": world.openai.base_url}
+    world.put_secret(json.dumps({"accounts": dict.fromkeys(names, key) | others}))
+    world.restart()
+
+
+def test_open_batches_of_an_account_that_the_secret_does_not_have_are_told_within_a_day(
+    world: World,
+) -> None:
+    world.runtime.ledger.register("leftover", "batch_1")
+    world.runtime.ledger.register("leftover", "batch_2")
+    world.runtime.ledger.register("mistyped", "batch_1")
+    done = world.batch(script())
+    world.poll(after=60)
+    world.archive()
+    assert not world.record(done).open  # of those that are done, nobody need know
+
+    assert unpolled(world) == {"leftover": 2, "mistyped": 1}
+    put_accounts(world, "leftover")
+    assert unpolled(world) == {"mistyped": 1}
+    put_accounts(world)  # none at all, which is readable too
+    assert unpolled(world) == {"leftover": 2, "mistyped": 1}
+
+
+def test_batches_that_nobody_polls_are_told_no_more_once_they_are_gone(world: World) -> None:
+    world.runtime.ledger.register("leftover", "batch_1")
+    assert unpolled(world) == {"leftover": 1}
+
+    key = {"account": {"S": "leftover"}, "batch_id": {"S": "batch_1"}}
+    world.runtime.dynamodb.delete_item(TableName="ledger", Key=key)
+
+    assert unpolled(world) == {}
+
+
+def test_an_account_is_not_told_as_missing_while_the_secret_cannot_be_read_in_full(
+    world: World,
+) -> None:
+    world.runtime.ledger.register("leftover", "batch_1")
+    world.batch(script(running=10**9))
+    world.put_secret("sk-pasted-as-it-is")
+    assert unpolled(world) == {}
+
+    put_accounts(world, ACCOUNT, leftover={"api_key": 7})
+    assert unpolled(world) == {}
+
+
+def test_a_batch_that_nobody_polls_is_put_back_into_the_index_and_told(world: World) -> None:
+    batch_id = world.batch(script())
+    world.poll(after=1)
+    take_from_index(world, batch_id)
+    put_accounts(world, "another")
+
+    assert unpolled(world) == {ACCOUNT: 1}
+
+    assert world.record(batch_id).open
 
 
 def test_an_event_that_a_dying_poll_left_is_told_by_the_next(

@@ -6,8 +6,9 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from batchwatch.errors import AccessError, RateLimitedError, SecretError
 from batchwatch.events import make_event
-from batchwatch.report import Report
+from batchwatch.report import Problem, Report
 from batchwatch.telemetry import metrics, tell
 from tests.builders import read
 from tests.world import ACCOUNT, KEY
@@ -80,6 +81,49 @@ def test_what_is_out_of_the_ordinary_is_told(capsys: pytest.CaptureFixture[str])
         "OrderRepairs": 2,
         "OldestPending": 901,
     }
+
+
+def test_the_accounts_that_cannot_be_used_are_named_beside_the_metric(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    refused = AccessError("GET batches: 401", status=401)
+    forbidden = AccessError("GET files/f: 403", status=403)  # of that file only
+    passing = RateLimitedError("GET batches: 429", status=429)
+    problems = [
+        Problem(refused, "b"),
+        Problem(refused, "b", "batch_1"),
+        Problem(SecretError("account 'a' has no usable api_key in the secret"), "a", whole=True),
+        Problem(passing, "gone", whole=True),
+        Problem(forbidden, "one-file", "batch_1"),
+        Problem(passing, "slow"),
+        Problem(OSError(), "slow"),
+        Problem(SecretError("the secret must be JSON")),
+        Problem(refused, "sk-in-a-wrong-place"),
+    ]
+
+    embedded = embedded_in(capsys, Report(problems=problems))
+
+    assert embedded["AccountsRefused"] == [5]
+    assert embedded["accounts_refused"] == ["a", "b", "gone", "sk-…", "…"]
+    assert "sk-in" not in json.dumps(embedded)
+
+
+def test_where_no_account_is_refused_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    slow = Problem(RateLimitedError("GET batches: 429", status=429), "slow")
+    embedded_in(capsys, Report(problems=[Problem(slow.error, "slow", whole=True)]))
+
+    embedded = embedded_in(capsys, Report(problems=[slow]))
+
+    assert not {"accounts_refused", "AccountsRefused"} & embedded.keys()
+
+
+def embedded_in(capsys: pytest.CaptureFixture[str], report: Report) -> dict[str, Any]:
+    """Tell a report; return the line that CloudWatch reads metrics from."""
+    capsys.readouterr()
+    tell(report, "polled")
+    metrics.flush_metrics()
+    (line,) = capsys.readouterr().out.splitlines()
+    return dict(json.loads(line))
 
 
 @contextmanager
