@@ -93,7 +93,7 @@ def test_a_row_that_cannot_be_read_is_told_without_its_content(
 
     told = invoke("poller")
 
-    assert told.metrics["Problems"] == 1
+    assert {warning["batch_id"] for warning in told.warnings()} == {"batch_bad"}
     assert "the secret prompt" not in json.dumps(told.log)
 
 

@@ -124,7 +124,7 @@ def test_a_poll_stops_in_time_and_the_next_ones_come_by_the_rest(
         report = world.runtime.poller.poll(world.clock.now + 7)
         left.append(report.left)
         world.clock.now += 60
-    assert left[0] == 30 - 6
+    assert left[0] == 30 - 5
     assert left[-1] == 0
     assert {event.subject for event in world.events()} == set(batches)
 

@@ -19,9 +19,9 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import base as parameters
 
 import batchwatch.account_poll
-from batchwatch.account_poll import LONG_SILENCE
 from batchwatch.accounts import CACHE_SECONDS
 from batchwatch.crew import AT_ONCE
+from batchwatch.discovery import LONG_SILENCE
 from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
 from batchwatch.telemetry import _refused, logger, metrics, tell

@@ -240,7 +240,7 @@ def test_what_the_list_answers_is_not_repeated(spied: Spied) -> None:
         spied.call("poller")
     for row in LISTED.values():
         told = json.loads(spied.both(json.dumps(row)))
-        spied.openai.listing.edit_row = lambda _, told=told: told  # type: ignore[misc]
+        spied.openai.listing.edit_row = lambda _, told=told: told
         spied.call("poller")
 
     assert spied.kept(prompt_in=("item", "message", "kept event"), key_in=("item", "message"))

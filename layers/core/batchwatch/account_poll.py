@@ -32,11 +32,9 @@ if TYPE_CHECKING:
     from batchwatch.watermarks import Watermarks
 
 T = TypeVar("T")
-LONG_SILENCE = 900
-"""Seconds without one answer after which an account counts as one that cannot be used."""
 JUST_NOW = 60
 """Seconds that a list may lag without being distrusted: a batch can move between two requests."""
-_NO_LIST = {404, 405, 501}
+_NO_LIST = {405, 501}
 _NO_SUCH_PLACE = {400, 404}
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -64,6 +62,10 @@ class AccountPoll:
         """
         return Round(self, name, openai, stop_at, self._memories.setdefault(name, Memory())).go()
 
+    def silent(self, name: str) -> bool:
+        """Whether an account has not answered for long."""
+        return name in self._memories and self._memories[name].silent(self.clock())
+
 
 class Round:
     """One poll of one account, as far as it has come.
@@ -81,6 +83,7 @@ class Round:
         self._name, self._openai, self._memory = name, openai, memory
         self._observer, self._clock = poll.observer, poll.clock
         self._began = now = poll.clock()
+        memory.silent_since = memory.silent_since or now  # until something is answered
         self._half_time = now + (stop_at - now) / 2
         self._crew = Crew(poll.clock, stop_at, AT_ONCE)
         self._patience = Patience()
@@ -100,8 +103,9 @@ class Round:
     def go(self) -> Report:
         """Do it all."""
         try:
-            self._look_after_the_ended()
+            self._deliver_what_is_left()
             walk = self._look_through()
+            self._look_after_the_ended()
             self._ask_singly(walk.pages)
             self._report += self._crew.finish()
             if self._patience.answered:  # else the address or the key may be wrong
@@ -116,23 +120,25 @@ class Round:
         self._report.problems = self._problems(walk.unreadable)
         return self._report
 
-    def _look_after_the_ended(self) -> None:
+    def _deliver_what_is_left(self) -> None:
+        """Publish what is in outboxes first: for that, OpenAI need not answer."""
         for row in self._rows:
             if row.trouble:
                 trouble = Problem(row.trouble, self._name, row.known.batch_id)
                 self._report.problems.append(trouble)
-            elif row.known.terminal:
-                self._crew.add(row.known, partial(self._ended, row.known))
+            elif row.known.outbox:
+                self._crew.add(row.known, partial(self._observer.left_over, row.known))
+        self._report += self._crew.finish()
 
-    def _ended(self, known: Record) -> Report:
-        report = self._left_over(known)
-        report += self._observer.after_the_end(known, self._retrieve)
-        return report
-
-    def _left_over(self, known: Record) -> Report:
-        return self._observer.left_over(known) if known.outbox else Report()
+    def _look_after_the_ended(self) -> None:
+        for row in self._rows:
+            if row.known.terminal and not row.trouble:
+                ended = partial(self._observer.after_the_end, row.known, self._retrieve)
+                self._crew.add(row.known, ended)
 
     def _retrieve(self, batch_id: str) -> Batch:
+        if self._patience.over:
+            raise self._patience.over
         return self._patience.ask(partial(self._openai.retrieve, batch_id))
 
     # The list
@@ -179,7 +185,7 @@ class Round:
         if known.status and Status.UNKNOWN.rank < rank < known.status.rank:
             self._behind = self._behind or known.moved_at < self._began - JUST_NOW
             self._singly[known.batch_id] = known
-        elif known.outbox or self._is_news(known, said):
+        elif self._is_news(known, said):
             self._crew.add(known, partial(self._attend, known, said))
         else:
             self._unmoved[known.batch_id] = rank
@@ -204,16 +210,14 @@ class Round:
 
     def _ask(self, known: Record) -> Report:
         if self._patience.over:
-            return self._left_over(known) + Report(left=1)
+            return Report(left=1)
         try:
             said = self._retrieve(known.batch_id)
-        except OpenAIError as error:
-            report = self._left_over(known)
-            if isinstance(error, NotFoundError):
-                self._unknown.append(known)
-            if not known.lost:
-                report.problems.append(Problem(error, self._name, known.batch_id))
-            return report
+        except NotFoundError:
+            self._unknown.append(known)
+            if known.lost:
+                return Report()
+            raise
         return self._attend(known, said)
 
     def _try_the_list(self, batch_id: str) -> Report:
@@ -226,10 +230,7 @@ class Round:
         return self._attend(self._running[batch_id], said)
 
     def _attend(self, known: Record, said: Batch) -> Report:
-        report = self._left_over(known)
-        if self._is_news(known, said):
-            report += self._observer.saw(known, said)
-        return report
+        return self._observer.saw(known, said) if self._is_news(known, said) else Report()
 
     def _is_news(self, known: Record, said: Batch) -> bool:
         return news(known, said, self._began, self._observer.rules)
@@ -239,20 +240,18 @@ class Round:
     def _problems(self, unreadable: int) -> list[Problem]:
         """What went wrong; what is the matter with the account as a whole is told once."""
         problems = self._report.problems
-        over, memory = self._patience.over, self._memory
-        if self._patience.answered:
-            memory.silent_since = None
-        elif memory.silent_since is None:
-            memory.silent_since = self._began
-        silent = memory.silent_since is not None and (
-            self._began >= memory.silent_since + LONG_SILENCE
-        )
-        error = over or self._list_error
-        if over or not self._patience.answered:  # one line, not one for each batch
+        answered, over, error = self._patience.answered, self._patience.over, self._list_error
+        if error and (error.status in _NO_LIST or (answered and isinstance(error, NotFoundError))):
+            error, answered = None, True  # a provider without lists; it is asked one by one
+        if answered:
+            self._memory.silent_since = None
+        silent = self._memory.silent(self._began)
+        # One line, not one for each batch.
+        if not answered:
+            problems = [p for p in problems if not isinstance(p.error, OpenAIError)]
+        elif over:
             problems = [p for p in problems if not _of_all(p.error)]
-        elif error and error.status in _NO_LIST:
-            error = None  # a provider without lists; its batches are asked for one by one
-        found = [error] if error else []
+        found = [told] if (told := over or error) else []
         if unreadable:
             found.append(BadAnswerError(f"{unreadable} rows of the list are no batches"))
         return problems + [

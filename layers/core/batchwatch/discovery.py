@@ -25,6 +25,10 @@ FILES_LIVE = 31 * DAY
 """The same with backfill: OpenAI deletes output files after 30 days."""
 
 
+LONG_SILENCE = 900
+"""Seconds without one answer after which an account counts as one that cannot be used."""
+
+
 class Wanted(NamedTuple):
     """Whether batches are looked for, and whether those of before are recorded too."""
 
@@ -37,12 +41,16 @@ class Memory:
     """What a process remembers of an account; lost with it, at the price of some reads.
 
     known         batches that the table has and nobody need look up again: id → creation
-    silent_since  since when no request has been answered
+    silent_since  since when no request has been answered; None between polls that were
     """
 
     mark: Watermark | None = None
     known: dict[str, int] = field(default_factory=dict)
     silent_since: float | None = None
+
+    def silent(self, now: float) -> bool:
+        """Whether it has been so for long."""
+        return self.silent_since is not None and now >= self.silent_since + LONG_SILENCE
 
 
 class Search:
@@ -186,7 +194,8 @@ class Discovery:
             return
         self._memory.mark = self._watermarks.move(self._account, after)
         floor = (after.seen_through or 0) - HOUR
-        self._memory.known = {i: at for i, at in self._memory.known.items() if at >= floor}
+        # (list: a thread of a poll that has ended may still note what it stored)
+        self._memory.known = {i: at for i, at in list(self._memory.known.items()) if at >= floor}
 
     def _begun(self, mark: Watermark) -> Watermark:
         if self._wanted.discovery and mark.first_polled_at is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from batchwatch.errors import NotFoundError, OpenAIError
 from batchwatch.record import FileState
-from batchwatch.report import Report
+from batchwatch.report import Problem, Report
 from batchwatch.watch import HOUR, Witness, ended_before, missed, watch
 
 if TYPE_CHECKING:
@@ -88,7 +88,12 @@ class Observer(NamedTuple):
         report = Report.of(self.outbox.deliver(record))
         report.repairs["Order"] += self._order_again(record)
         if _due(record, "ask_at", self.clock()):
-            report += self._observed(record, _last_word(record, retrieve, self.clock()))
+            try:
+                said = _last_word(record, retrieve, self.clock())
+            except OpenAIError as error:
+                report.problems.append(Problem(error, record.account, record.batch_id))
+            else:
+                report += self._observed(record, said)
         return report
 
     def _read(self, known: Record) -> Record:

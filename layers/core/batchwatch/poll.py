@@ -49,7 +49,8 @@ class Poller(NamedTuple):
         for name, job in jobs.items():
             if not job.done():
                 slow = TimeoutError("no time was left to hear what became of the poll")
-                report.problems.append(Problem(slow, name))
+                silent = self.account_poll.silent(name)
+                report.problems.append(Problem(slow, name, whole=silent))
             elif trouble := job.exception():
                 report.problems.append(Problem(trouble, name, whole=True))
             else:

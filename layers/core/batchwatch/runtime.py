@@ -46,7 +46,7 @@ _CONFIG = Config(
     connect_timeout=3,
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=50,
+    max_pool_connections=256,
 )
 
 
