@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchwatch.batch import Batch, Status
@@ -121,12 +121,12 @@ def test_a_thousand_open_batches_among_twelve_hundred_cost_at_most_fourteen_requ
     assert requests(LISTS[pattern], created)[0] <= 14
 
 
-parts = st.lists(st.tuples(st.integers(0, 700), st.integers(1, 300)), min_size=1, max_size=6)
-spread = st.tuples(st.integers(1, 60), st.integers(1, 400)).map(lambda how: [(how[1], 1)] * how[0])
+parts = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 200)), min_size=1, max_size=4)
+spread = st.tuples(st.integers(1, 20), st.integers(1, 250)).map(lambda how: [(how[1], 1)] * how[0])
 
 
-@modest
-@given(parts | spread, st.lists(st.integers(0, 5000)))
+@settings(modest, max_examples=40)
+@given(parts | spread, st.lists(st.integers(0, 5000), max_size=9))
 def test_wherever_the_open_batches_lie_little_more_is_asked_than_there_are(
     places: list[tuple[int, int]], pauses: list[int]
 ) -> None:
