@@ -13,19 +13,27 @@ from typing import TYPE_CHECKING, TypeVar
 
 from batchwatch.batch import Status
 from batchwatch.crew import AT_ONCE, Crew, Patience
-from batchwatch.discovery import Discovery, Memory
-from batchwatch.errors import AccessError, BadAnswerError, NotFoundError, OpenAIError
+from batchwatch.discovery import DAY, Discovery, Memory, Wanted
+from batchwatch.ending import HOUR
+from batchwatch.errors import (
+    AccessError,
+    BadAnswerError,
+    LedgerRowError,
+    NotFoundError,
+    OpenAIError,
+)
 from batchwatch.listing import Walk
-from batchwatch.record import Record
+from batchwatch.observe import BACKSTOP
+from batchwatch.record import Record, digest
 from batchwatch.report import Problem, Report
 from batchwatch.watch import news
+from batchwatch.watermarks import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from batchwatch.batch import Batch
-    from batchwatch.discovery import Search, Wanted
-    from batchwatch.items import Row
+    from batchwatch.discovery import Search
     from batchwatch.ledger import Ledger
     from batchwatch.observe import Observer
     from batchwatch.openai import OpenAI, Page
@@ -34,6 +42,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 JUST_NOW = 60
 """Seconds that a list may lag without being distrusted: a batch can move between two requests."""
+_DEEP = 0.1
+"""Share of polls in which discovery looks deeper than must be."""
 _NO_LIST = {405, 501}
 _NO_SUCH_PLACE = {400, 404}
 _GOLDEN = (5**0.5 - 1) / 2
@@ -71,9 +81,11 @@ class Round:
     """One poll of one account, as far as it has come.
 
     running  what is under watch and has not ended, as the index showed it
-    singly   those of them that are still to be asked for one by one
-    unmoved  those that the list showed with nothing new: the rank of their status
+    ranks    how far along the list showed those of them that it did
+    unmoved  those that it showed with nothing new
+    singly   those that are to be asked for one by one
     unknown  those that OpenAI does not know
+    walks    from the top of the list, and where another was cut off
     behind   whether the list was caught lagging
     """
 
@@ -84,29 +96,31 @@ class Round:
         self._observer, self._clock = poll.observer, poll.clock
         self._began = now = poll.clock()
         memory.silent_since = memory.silent_since or now  # until something is answered
-        self._half_time = now + (stop_at - now) / 2
+        self._time = stop_at - now
         self._crew = Crew(poll.clock, stop_at, AT_ONCE)
         self._patience = Patience()
         self._rows = in_turn(list(poll.ledger.open_rows(name)), now)
-        self._report = Report(open=len(self._rows), oldest_pending=_oldest(self._rows, now))
+        self._report = Report(open=len(self._rows))
         good = [row.known for row in self._rows if not row.trouble]
-        memory.known |= {known.batch_id: known.created_at or 0 for known in good}
+        if poll.wanted.discovery:  # a row that cannot be read is in the table, too
+            memory.known |= {r.known.batch_id: r.known.created_at or 0 for r in self._rows}
         self._running = {known.batch_id: known for known in good if not known.terminal}
         self._singly: dict[str, Record] = {}
-        self._unmoved: dict[str, int] = {}
+        self._unmoved: list[Record] = []
+        self._walks: list[Walk] = []
         self._unknown: list[Record] = []
         self._behind = False
         self._list_error: OpenAIError | None = None
-        deep = int(now // 60 * _GOLDEN % 1 * 10) == 0
-        self._discovery = Discovery(poll.watermarks, memory, poll.wanted, name, now, deep=deep)
+        self._ranks: dict[str, int] = {}
+        self._discovery = self._begin_discovery(poll)
 
     def go(self) -> Report:
         """Do it all."""
         try:
             self._deliver_what_is_left()
-            walk = self._look_through()
+            self._look_through()
             self._look_after_the_ended()
-            self._ask_singly(walk.pages)
+            self._ask_singly()
             self._report += self._crew.finish()
             if self._patience.answered:  # else the address or the key may be wrong
                 for known in self._unknown:
@@ -114,11 +128,31 @@ class Round:
                 self._report += self._crew.finish()
         finally:
             self._crew.leave()
-        if self._behind and not self._discovery.list_is_stale:
-            self._discovery.distrust()
-        self._discovery.move(walk.last)
-        self._report.problems = self._problems(walk.unreadable)
+        self._note_what_was_learned()
+        if self._memory.pending_since is not None:
+            self._report.oldest_pending = self._began - self._memory.pending_since
+        self._report.problems = self._problems()
         return self._report
+
+    def _begin_discovery(self, poll: AccountPoll) -> Discovery:
+        """Read how far the list was looked through; where that cannot be read, only watch."""
+        deep = _turn(self._began) < _DEEP
+        how = (self._name, self._began)
+        try:
+            return Discovery(poll.watermarks, self._memory, poll.wanted, *how, deep=deep)
+        except LedgerRowError as error:
+            self._report.problems.append(Problem(error, self._name))
+            unread = Memory(mark=Watermark())
+            return Discovery(poll.watermarks, unread, Wanted(discovery=False), *how, deep=deep)
+
+    def _note_what_was_learned(self) -> None:
+        """Write down how far the list was seen, and if it lagged; what fails is done next time."""
+        try:
+            if self._behind and not self._discovery.list_is_stale:
+                self._discovery.distrust()
+            self._discovery.move(self._walks[-1].last if self._walks else None)
+        except Exception as error:  # noqa: BLE001 - told; the poll itself is done
+            self._report.problems.append(Problem(error, self._name))
 
     def _deliver_what_is_left(self) -> None:
         """Publish what is in outboxes first: for that, OpenAI need not answer."""
@@ -131,10 +165,20 @@ class Round:
         self._report += self._crew.finish()
 
     def _look_after_the_ended(self) -> None:
+        """See that the archiver gets on; now and then, as each look is a read of the item."""
+        if not self._memory.due("ended", self._began, BACKSTOP):
+            return
+        self._memory.pending_since = None
         for row in self._rows:
             if row.known.terminal and not row.trouble:
-                ended = partial(self._observer.after_the_end, row.known, self._retrieve)
-                self._crew.add(row.known, ended)
+                self._crew.add(row.known, partial(self._ended, row.known))
+
+    def _ended(self, known: Record) -> Report:
+        report = self._observer.after_the_end(known, self._retrieve)
+        if report.oldest_pending:
+            since = self._memory.pending_since
+            self._memory.pending_since = min(since or known.moved_at, known.moved_at)
+        return report
 
     def _retrieve(self, batch_id: str) -> Batch:
         if self._patience.over:
@@ -143,91 +187,121 @@ class Round:
 
     # The list
 
-    def _look_through(self) -> Walk:
-        """Look through the list; return the walk that may have to go on in the next poll."""
+    def _look_through(self) -> None:
+        """Look through the list from its top; and then go on where another walk was cut off."""
         believed = not self._discovery.list_is_stale
         wanted = {i: k.created_at or 0 for i, k in self._running.items()} if believed else {}
-        walk = Walk(self._page, wanted)
-        self._take_pages(walk, self._discovery.top, believed=believed)
+        walk, below = Walk(self._page, wanted), self._discovery.below
+        share = self._time / (4 if below else 2)  # the rest is for what is asked singly
+        self._take_pages(walk, self._discovery.top, self._began + share, believed=believed)
         left = walk.unseen if believed else self._running
         self._singly |= {batch_id: self._running[batch_id] for batch_id in left}
-        if self._discovery.below and not self._patience.over:
-            walk = Walk(self._page, {}, self._discovery.below.after)
-            self._take_pages(walk, self._discovery.below, believed=False)
-        return walk
+        if below and not self._patience.over:
+            walk = Walk(self._page, {}, below.after)
+            self._take_pages(walk, below, self._began + 2 * share, believed=False)
 
     def _page(self, after: str | None) -> Page:
         return self._patience.ask(partial(self._openai.page, after))
 
-    def _take_pages(self, walk: Walk, search: Search | None, *, believed: bool) -> None:
+    def _take_pages(
+        self, walk: Walk, search: Search | None, until: float, *, believed: bool
+    ) -> None:
+        self._walks.append(walk)
         enough = search.enough if search else _anything
         try:
-            for page in walk.go(enough, lambda: self._clock() < self._half_time):
+            for page in walk.go(enough, lambda: self._clock() < until):
                 for said in page:
                     if believed and (known := self._running.get(said.id)):
                         self._listed(known, said)
-                for said in search.take(page) if search else ():
-                    known = Record(account=self._name, batch_id=said.id)
-                    history = search is not None and search.ended_before(said)
-                    self._crew.add(known, partial(self._found, said, history=history))
+                if search:
+                    self._take_new(search, page)
         except OpenAIError as error:
-            if error.status not in _NO_SUCH_PLACE or not walk.last:
-                self._list_error = self._list_error or error
-            elif search is self._discovery.below and not walk.pages:
-                self._discovery.begin_anew()
+            self._walk_refused(walk, search, error)
         else:
             if search and walk.ended:
                 search.done = True
 
+    def _walk_refused(self, walk: Walk, search: Search | None, error: OpenAIError) -> None:
+        place_refused = error.status in _NO_SUCH_PLACE and walk.last is not None
+        if place_refused and search is self._discovery.below and not walk.pages:
+            self._discovery.begin_anew()
+        elif not (place_refused and (search is None or search.done)):  # a leap that was refused
+            self._list_error = self._list_error or error
+        if place_refused:
+            walk.last = None  # nobody can go on there
+
+    def _take_new(self, search: Search, page: Sequence[Batch]) -> None:
+        for said in search.take(page):
+            known = Record(account=self._name, batch_id=said.id)
+            self._crew.add(known, partial(self._found, search, said))
+
     def _listed(self, known: Record, said: Batch) -> None:
-        """Take in a row of the list; one from before what is known is asked for singly."""
-        rank = said.status.rank
-        if known.status and Status.UNKNOWN.rank < rank < known.status.rank:
-            self._behind = self._behind or known.moved_at < self._began - JUST_NOW
+        """Take in a row of the list; one that may be from before is asked for singly."""
+        self._ranks[known.batch_id] = said.status.rank
+        if said.missing or _may_be_old(known, said):
             self._singly[known.batch_id] = known
         elif self._is_news(known, said):
             self._crew.add(known, partial(self._attend, known, said))
         else:
-            self._unmoved[known.batch_id] = rank
+            self._unmoved.append(known)
 
-    def _found(self, said: Batch, *, history: bool) -> Report:
-        report = self._observer.found(self._name, said, history=history)
+    def _found(self, search: Search, said: Batch) -> Report:
+        """Take in a batch that nobody registered."""
+        try:
+            said = self._confirmed(said)
+            history = search.ended_before(said)
+            if history and not search.history:
+                self._discovery.found(said)
+                return Report()
+            report = self._observer.found(self._name, said, history=history)
+        except LedgerRowError:  # the table has it, if only in a way that nobody can read
+            self._discovery.found(said)
+            raise
         if report is None:
             return Report()
         self._discovery.found(said)
         return report
 
+    def _confirmed(self, said: Batch) -> Batch:
+        """Ask for a batch again of which the list may show what was true long ago."""
+        old = (said.created_at or self._began) < self._began - DAY
+        if said.status.terminal or not (old or self._discovery.list_is_stale):
+            return said
+        try:
+            return self._retrieve(said.id)
+        except OpenAIError as error:
+            if error.passing:
+                raise
+            return said
+
     # One by one
 
-    def _ask_singly(self, pages: int) -> None:
+    def _ask_singly(self) -> None:
         """Ask for what the list did not show; and for some that it did, to see if it is true."""
-        lost = [known for known in self._singly.values() if known.lost]
-        wanted = [known for known in self._singly.values() if not known.lost]
-        for known in (*wanted, *in_turn(lost, self._began)[: -(-len(lost) // 60)]):
+        lost_too = self._memory.due("lost", self._began, HOUR)
+        for known in self._singly.values():
+            if lost_too or not known.lost:
+                self._crew.add(known, partial(self._ask, known))
+        tries = max(1, sum(walk.pages for walk in self._walks) // 10)
+        for known in in_turn(self._unmoved, self._began)[:tries]:
             self._crew.add(known, partial(self._ask, known))
-        for batch_id in in_turn(list(self._unmoved), self._began)[: max(1, pages // 10)]:
-            self._crew.add(self._running[batch_id], partial(self._try_the_list, batch_id))
 
     def _ask(self, known: Record) -> Report:
+        listed = self._ranks.get(known.batch_id)
         if self._patience.over:
-            return Report(left=1)
+            return Report(left=listed is None)
         try:
             said = self._retrieve(known.batch_id)
         except NotFoundError:
-            self._unknown.append(known)
+            if listed is None:
+                self._unknown.append(known)
             if known.lost:
                 return Report()
             raise
-        return self._attend(known, said)
-
-    def _try_the_list(self, batch_id: str) -> Report:
-        if self._patience.over:
-            return Report()
-        said = self._retrieve(batch_id)
-        if said.status.rank > self._unmoved[batch_id]:
+        if listed is not None and said.status.rank > listed:
             # It may have moved since the page was made; what moved long ago had to be there.
             self._behind = self._behind or (said.status_at or 0) < self._began - JUST_NOW
-        return self._attend(self._running[batch_id], said)
+        return self._attend(known, said)
 
     def _attend(self, known: Record, said: Batch) -> Report:
         return self._observer.saw(known, said) if self._is_news(known, said) else Report()
@@ -237,7 +311,7 @@ class Round:
 
     # What went wrong
 
-    def _problems(self, unreadable: int) -> list[Problem]:
+    def _problems(self) -> list[Problem]:
         """What went wrong; what is the matter with the account as a whole is told once."""
         problems = self._report.problems
         answered, over, error = self._patience.answered, self._patience.over, self._list_error
@@ -245,6 +319,10 @@ class Round:
             error, answered = None, True  # a provider without lists; it is asked one by one
         if answered:
             self._memory.silent_since = None
+        if not error:
+            self._memory.unlisted_since = None
+        elif self._memory.unlisted_since is None:
+            self._memory.unlisted_since = self._began
         silent = self._memory.silent(self._began)
         # One line, not one for each batch.
         if not answered:
@@ -252,8 +330,10 @@ class Round:
         elif over:
             problems = [p for p in problems if not _of_all(p.error)]
         found = [told] if (told := over or error) else []
-        if unreadable:
+        if unreadable := sum(walk.unreadable for walk in self._walks):
             found.append(BadAnswerError(f"{unreadable} rows of the list are no batches"))
+        if any(walk.broken for walk in self._walks):
+            found.append(BadAnswerError("the list promises more, but does not say where"))
         return problems + [
             Problem(error, self._name, whole=silent or isinstance(error, AccessError))
             for error in found
@@ -262,8 +342,23 @@ class Round:
 
 def in_turn(items: Sequence[T], now: float) -> list[T]:
     """Begin elsewhere in each minute, such that even short polls soon come by everywhere."""
-    start = int(now // 60 * _GOLDEN % 1 * len(items))
+    start = int(_turn(now) * len(items))
     return [*items[start:], *items[:start]]
+
+
+def _turn(now: float) -> float:
+    """Where on a circle of length 1 this minute points; soon every place has had its turn."""
+    return now // 60 * _GOLDEN % 1
+
+
+def _may_be_old(known: Record, said: Batch) -> bool:
+    """Whether a row shows what was before, or may: as far along as known, but otherwise."""
+    if known.status is None or said.status.terminal:
+        return False
+    rank = said.status.rank
+    if rank == known.status.rank:
+        return digest(said) != known.digest
+    return Status.UNKNOWN.rank < rank < known.status.rank
 
 
 def _anything(_: Sequence[Batch]) -> bool:
@@ -273,8 +368,3 @@ def _anything(_: Sequence[Batch]) -> bool:
 def _of_all(error: BaseException) -> bool:
     """Whether an error says more of the account than of one batch."""
     return isinstance(error, OpenAIError) and error.passing
-
-
-def _oldest(rows: Iterable[Row], now: float) -> float:
-    """Seconds for which files of an ended batch have been waiting, at most."""
-    return max((now - row.known.moved_at for row in rows if row.known.terminal), default=0)

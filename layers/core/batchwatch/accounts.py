@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _VERSION = re.compile(r"[A-Za-z0-9.-]{1,32}")
 _HEADER = re.compile(r"\s*[!-~]+\s*")
+_FIELDS = {
+    "api_key",
+    "base_url",
+    "organization",
+    "project",
+    "api_version",
+    "auth",
+    "webhook_secrets",
+}
+_FIELD = re.compile(r"[a-z_]{1,32}")  # what is none may be a key in the wrong place
 CACHE_SECONDS = 300
 
 
@@ -42,8 +52,13 @@ class Accounts:
         self._secret = secret
 
     def all(self) -> Readable:
-        """Every account; SecretError where the secret cannot be used at all."""
-        return read_accounts(self._text())
+        """Every account; SecretError where the secret cannot be used at all.
+
+        One that names no account yet is about to be filled in: it is read afresh each time.
+        """
+        readable = read_accounts(self._text())
+        empty = not readable.accounts and not readable.troubles
+        return read_accounts(self._text(fresh=True)) if empty else readable
 
     def get(self, name: str) -> Account:
         """Return the account of that name."""
@@ -52,9 +67,10 @@ class Accounts:
                 return account
         raise SecretError(f"the secret has no usable account {name!r}")
 
-    def _text(self) -> str:
+    def _text(self, *, fresh: bool = False) -> str:
         try:
-            return str(self._provider.get(self._secret, max_age=CACHE_SECONDS))
+            text = self._provider.get(self._secret, max_age=CACHE_SECONDS, force_fetch=fresh)
+            return str(text)
         except GetParameterError as error:
             raise SecretError(f"cannot read the secret: {error}") from error
 
@@ -68,10 +84,19 @@ def read_accounts(text: str) -> Readable:
     readable = Readable([], [])
     for number, (name, entry) in enumerate(entries, 1):
         try:
-            readable.accounts.append(_account(number, name, entry))
+            account = _account(number, name, entry)
+            _refuse_a_second(account, readable.accounts)
+            readable.accounts.append(account)
         except SecretError as trouble:
             readable.troubles.append(trouble)
     return readable
+
+
+def _refuse_a_second(account: Account, others: list[Account]) -> None:
+    """Refuse what is an account already under another name: all would be told and kept twice."""
+    for other in others:
+        if account._replace(name=other.name) == other:
+            raise SecretError(f"account {account.name!r} is the same as {other.name!r}")
 
 
 def _account(number: int, name: str, entry: object) -> Account:
@@ -80,6 +105,9 @@ def _account(number: int, name: str, entry: object) -> Account:
         raise SecretError(f"account {number} of the secret is not named [a-z0-9-]{{1,32}}")
     if not isinstance(entry, dict) or not _header_like(entry.get("api_key")):
         raise SecretError(f"account {name!r} has no usable api_key in the secret")
+    if others := sorted(set(entry) - _FIELDS):
+        named = [field for field in others if _FIELD.fullmatch(field)]
+        raise SecretError(f"account {name!r} has fields that nobody knows: {', '.join(named)}")
     for field in ("organization", "project"):
         if entry.get(field) and not _header_like(entry[field]):
             raise SecretError(f"account {name!r} has no usable {field} in the secret")

@@ -215,8 +215,9 @@ class Batch(_Part):
 
     @property
     def named_status(self) -> str:
-        """One of the eight; or, of one that is unknown, the provider's own spelling."""
-        return self.raw_status if self.status is Status.UNKNOWN else self.status.value
+        """One of the eight; or one that is unknown, in lower case."""
+        unknown = self.status is Status.UNKNOWN
+        return status_name(self.raw_status) if unknown else self.status.value
 
     @property
     def raw_status(self) -> str:

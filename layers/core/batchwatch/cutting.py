@@ -24,7 +24,8 @@ def cut(said: dict[str, Any], limit: int = LARGEST) -> dict[str, Any]:
             if _size(said | {"errors": fewer}) <= limit:
                 return said | {"errors": fewer}
     known = {k: v for k, v in said.items() if k in Batch.model_fields and _size(v) <= limit // 32}
-    return known | {"truncated": True}
+    status = str(said.get("status"))[: limit // 64]
+    return {"status": status} | known | {"truncated": True}
 
 
 def _size(value: object) -> int:

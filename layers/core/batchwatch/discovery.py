@@ -7,10 +7,12 @@ and archived without a word. Everything else that the table does not know yet is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from batchwatch.batch import Status
+from batchwatch.ending import HOUR
 from batchwatch.listing import oldest
-from batchwatch.watch import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,15 +44,29 @@ class Memory:
 
     known         batches that the table has and nobody need look up again: id → creation
     silent_since  since when no request has been answered; None between polls that were
+    unlisted_since  since when its list could not be had
+    pending_since   when the batch ended whose files have been waiting for longest
+    done          when what is done now and then was done last
     """
 
     mark: Watermark | None = None
     known: dict[str, int] = field(default_factory=dict)
     silent_since: float | None = None
+    unlisted_since: float | None = None
+    pending_since: float | None = None
+    done: dict[str, float] = field(default_factory=dict)
+
+    def due(self, what: str, now: float, every: float) -> bool:
+        """Whether it is time for something that is done now and then; if so, it counts as done."""
+        if now < self.done.get(what, -inf) + every:
+            return False
+        self.done[what] = now
+        return True
 
     def silent(self, now: float) -> bool:
-        """Whether it has been so for long."""
-        return self.silent_since is not None and now >= self.silent_since + LONG_SILENCE
+        """Whether it has not answered, or not told its list, for long."""
+        moments = (self.silent_since, self.unlisted_since)
+        return any(since is not None and now >= since + LONG_SILENCE for since in moments)
 
 
 class Search:
@@ -59,7 +75,7 @@ class Search:
     `history`: it takes in what had ended before. `deep`: it looks an hour further down than must
     be, for batches that the list showed late.
 
-    newest  when the newest batch that any walk has seen was created
+    newest  when the newest batch that any walk has seen was created; none from the future
     done    whether it has seen all it should
     """
 
@@ -77,7 +93,7 @@ class Search:
         self.newest = mark.seen_through or 0
         self.done = False
         self._mark, self._memory, self._now = mark, memory, now
-        self._history, self._deep = history, deep
+        self.history, self._deep = history, deep
         self._first = mark.seen_through is None or history
         self._turn = now - (FILES_LIVE if history else LOOK_BACK)
         self._found: set[str] = set()
@@ -86,9 +102,9 @@ class Search:
         """Pick what the table may not have yet."""
         fresh = [batch for batch in page if self._wanted(batch)]
         self._found.update(batch.id for batch in fresh)
-        # A date from the future must not hide whatever is created until then.
-        created = (min(batch.created_at or 0, int(self._now)) for batch in page)
-        self.newest = max(self.newest, *created, 0)
+        # A date from the future would hide whatever is created until then.
+        created = [b.created_at for b in page if b.created_at and b.created_at < self._now + HOUR]
+        self.newest = max([self.newest, *created])
         return fresh
 
     def enough(self, page: Sequence[Batch]) -> bool:
@@ -98,8 +114,11 @@ class Search:
 
     def ended_before(self, batch: Batch) -> bool:
         """Whether a batch had ended before its account was first polled."""
+        first = self._mark.first_polled_at or 0
+        if batch.status is Status.UNKNOWN:  # whatever it means, it will hardly change any more
+            return (batch.created_at or first) < first - LOOK_BACK
         ended_at = batch.status_at or batch.created_at or 0
-        return batch.status.terminal and ended_at < (self._mark.first_polled_at or 0)
+        return batch.status.terminal and ended_at < first
 
     @property
     def stored(self) -> bool:
@@ -108,7 +127,7 @@ class Search:
 
     def _enough(self, page: Sequence[Batch]) -> bool:
         if self._first:
-            return all(b.status.terminal and (b.created_at or 0) < self._turn for b in page)
+            return all(_over(b) and (b.created_at or 0) < self._turn for b in page)
         since = oldest(page)
         nothing_new = not any(map(self._wanted, page))
         if since is None:  # without dates, what is known must do; the wrong way round, nothing does
@@ -121,8 +140,13 @@ class Search:
         stored = not self._first and (batch.created_at or seen_through) < seen_through
         if stored or batch.id in self._memory.known:
             return False
-        in_reach = self._history and (batch.created_at or 0) >= self._turn
+        in_reach = self.history and (batch.created_at or 0) >= self._turn
         return in_reach or not self.ended_before(batch)
+
+
+def _over(batch: Batch) -> bool:
+    """Whether no more is to be expected of a batch that is old enough."""
+    return batch.status.terminal or batch.status is Status.UNKNOWN
 
 
 class Discovery:
@@ -144,7 +168,9 @@ class Discovery:
         self._history = wanted.backfill and not self.mark.backfilled
         self.top: Search | None = None
         self.below: Search | None = None
-        if wanted.discovery and self.mark.resume_after is None:
+        # A walk that was cut off before history was wanted would leave some of it out.
+        resuming = self.mark.resume_after and (self.mark.resume_history or not self._history)
+        if wanted.discovery and not resuming:
             self.top = Search(self.mark, memory, now, history=self._history, deep=deep)
         elif wanted.discovery:
             seen = self.mark.model_copy(update={"seen_through": self.mark.resume_to})
@@ -153,7 +179,7 @@ class Discovery:
                 self.mark,
                 memory,
                 now,
-                history=self._history,
+                history=self.mark.resume_history,
                 deep=True,
                 after=self.mark.resume_after,
             )
@@ -178,17 +204,18 @@ class Discovery:
             return
         through = self.mark.resume_to if self.below else search.newest
         if search.done:
-            backfilled = self.mark.backfilled or self._history
+            backfilled = self.mark.backfilled or search.history
             self._keep(seen_through=through, backfilled=backfilled)
         elif at is not None and at != self.mark.resume_after:
-            self._keep(resume_after=at, resume_to=through)
+            self._keep(resume_after=at, resume_to=through, resume_history=search.history)
 
     def begin_anew(self) -> None:
         """Forget where a walk was cut off: the list no longer knows that place."""
         self._keep()
 
     def _keep(self, **how: object) -> None:
-        plain = self.mark.model_copy(update={"resume_after": None, "resume_to": None})
+        nothing = {"resume_after": None, "resume_to": None, "resume_history": False}
+        plain = self.mark.model_copy(update=nothing)
         after = plain.model_copy(update=how)
         if after == self.mark:
             return

@@ -28,6 +28,7 @@ class Walk:
     unreadable  rows that are no batch
     last        the last cursor: where a later walk can go on
     ended       whether there was no more to see, or no more wanted
+    broken      whether more was promised, but not where
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Walk:
         self.unreadable = 0
         self.last = after
         self.ended = False
+        self.broken = False
         self._page = page
         self._all = len(unseen)
         self._empty = 0
@@ -66,7 +68,9 @@ class Walk:
             self._empty += not shown
             after = page.cursor
             if after is None or after in cursors or (page.batches and not fresh):
-                self.ended = True  # the end, or a list that goes round in circles
+                # The end, or a list that goes round in circles.
+                self.broken = after is None and page.more
+                self.ended = not self.broken
                 return
             if page.batches and enough(fresh):
                 older = _older(self.unseen, fresh)

@@ -32,7 +32,10 @@ GIVE_UP = 30 * 24 * HOUR
 
 
 class Observer(NamedTuple):
-    """Who observes (`by`), and where observations go. `known`: what the index showed before."""
+    """Who observes (`by`), and where observations go.
+
+    `known` is what the index showed of a batch before OpenAI was asked.
+    """
 
     by: str
     ledger: Ledger
@@ -86,6 +89,8 @@ class Observer(NamedTuple):
             return Report()
         record = self._read(known)
         report = Report.of(self.outbox.deliver(record))
+        if not record.archived:
+            report.oldest_pending = self.clock() - record.moved_at
         report.repairs["Order"] += self._order_again(record)
         if _due(record, "ask_at", self.clock()):
             try:

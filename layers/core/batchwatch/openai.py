@@ -68,12 +68,14 @@ class RemoteFile(NamedTuple):
 class Page(NamedTuple):
     """A page of the list: its batches, where the next begins, how many rows were no batch.
 
-    `cursor`: None on the last page. It may lead round in circles: that is for the caller to see.
+    `cursor`: None on the last page, or where `more` is promised but not told where. It may lead
+    round in circles: that is for the caller to see.
     """
 
     batches: list[Batch]
     cursor: str | None
-    unreadable: int
+    unreadable: int = 0
+    more: bool = False
 
 
 class OpenAI:
@@ -116,7 +118,9 @@ class OpenAI:
         if not isinstance(rows, list):
             raise BadAnswerError("a list of batches without data")
         batches = [batch for row in rows if (batch := _batch_or_none(row))]
-        return Page(batches, _cursor(said, rows), len(rows) - len(batches))
+        more = bool(said.get("has_more"))
+        behind = _cursor(said, rows) if more else None
+        return Page(batches, behind, len(rows) - len(batches), more=more)
 
     def file(self, file_id: str) -> RemoteFile:
         """Ask for what is known of a file."""
@@ -244,6 +248,8 @@ def safe_base_url(url: str) -> str:
         raise SecretError("base_url is not an address") from error
     if parsed.userinfo:
         raise SecretError("base_url must not hold a password")
+    if parsed.query or parsed.fragment:
+        raise SecretError("base_url must end with its path; for ?api-version= there is api_version")
     if parsed.scheme == "https" or (parsed.scheme == "http" and _loopback(parsed.host)):
         return url
     raise SecretError("base_url must be https, or http on this machine")
@@ -269,8 +275,6 @@ def _batch_or_none(row: object) -> Batch | None:
 
 def _cursor(said: dict[str, Any], rows: list[Any]) -> str | None:
     """Where the next page begins: at `last_id`, or behind the last row that has an id."""
-    if not said.get("has_more"):
-        return None
     ids = [row.get("id") for row in rows if isinstance(row, dict)]
     return next((each for each in [said.get("last_id"), *reversed(ids)] if _usable(each)), None)
 

@@ -250,4 +250,5 @@ def digest(batch: Batch) -> str:
 
 def progress(batch: Batch, steps: int) -> int:
     """How many of `steps` equal steps the requests have come."""
-    return batch.counts.done * steps // (batch.counts.total or 1) if batch.counts else 0
+    done = batch.counts.done * steps // (batch.counts.total or 1) if batch.counts else 0
+    return min(done, steps)  # some counts lie

@@ -9,7 +9,7 @@ what the ledger can hold. A `Witness` is who looks, when, and by which rules.
 Up to `grace` an end waits for the ids of its files; what follows it is in `ending`.
 
 A batch that OpenAI does not know is missed; `MISSES` times over `lost_after` seconds, and it is
-announced as lost. Whatever OpenAI says of it after that, and it is watched again.
+announced as lost. It is looked for until it is abandoned; found again, it is watched on.
 """
 
 from batchwatch.batch import Batch, Status
@@ -44,8 +44,9 @@ def news(known: Record, said: Batch, now: float, rules: Rules) -> bool:
 
     An end that waits for its files is; a batch that goes its usual way is not.
     """
+    back = known.status is not None and Status.UNKNOWN.rank < said.status.rank < known.status.rank
     return (
-        digest(said) != known.digest
+        (digest(said) != known.digest and not back)
         or progress(said, rules.progress_steps) > known.progress
         or said.status.terminal
         or stall(known, said, now, rules.limits) is not None
@@ -69,7 +70,7 @@ def watch(known: Record, said: Batch, witness: Witness) -> Change | None:
 
 def _forward(known: Record, kept: Batch, witness: Witness) -> Change | None:
     """What an answer changes that is not from before what we know."""
-    if kept.status is Status.UNKNOWN and kept.raw_status not in known.unknown:
+    if kept.status is Status.UNKNOWN and kept.named_status not in known.unknown:
         return _unknown_status(known, kept, witness)
     same = kept.status in {Status.UNKNOWN, known.status}
     if same or _waits_for_ids(known, kept, witness):
@@ -134,13 +135,13 @@ def _first_seen(known: Record, said: Batch, witness: Witness) -> float:
 
 def _unknown_status(known: Record, kept: Batch, witness: Witness) -> Change:
     told = Teller(known, kept, witness)
-    told.tell("batch.unknown", status=Status.UNKNOWN, apart=kept.raw_status)
+    told.tell("batch.unknown", status=Status.UNKNOWN, apart=kept.named_status)
     return Change(
         batch=kept,
         digest=digest(kept),
         moved_at=witness.now,
         progressed_at=witness.now,
-        unknown=known.unknown | {kept.raw_status},
+        unknown=known.unknown | {kept.named_status},
         events=told.events,
     )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ITEM = "#account"
+_RESUME = ("resume_after", "resume_to", "resume_history")
 _plain = TypeDeserializer().deserialize
 
 
@@ -28,6 +29,7 @@ class Watermark(BaseModel):
     seen_through     creation of the newest batch such that it and all older ones are stored
     resume_after     where a walk was cut off that is to go on
     resume_to        what will have been seen through once it has come to its end
+    resume_history   whether it takes in history
     backfilled       whether history has been recorded
     stale_until      until when the list is not believed
     """
@@ -38,6 +40,7 @@ class Watermark(BaseModel):
     seen_through: int | None = None
     resume_after: str | None = None
     resume_to: int | None = None
+    resume_history: bool = False
     backfilled: bool = False
     stale_until: int = 0
 
@@ -66,10 +69,8 @@ class Watermarks:
 
     def move(self, account: str, mark: Watermark) -> Watermark:
         """Write down how far the list has been seen; never less than is known already."""
-        kept = mark.model_dump(
-            include={"seen_through", "resume_after", "resume_to", "backfilled"}, exclude_none=True
-        )
-        gone = {"resume_after", "resume_to"} - set(kept)
+        kept = mark.model_dump(include={"seen_through", "backfilled", *_RESUME}, exclude_none=True)
+        gone = set(_RESUME) - set(kept)
         removed = f" REMOVE {', '.join(sorted(gone))}" if gone else ""
         return self._update(
             account,
@@ -86,7 +87,7 @@ class Watermarks:
 
     def forget(self, account: str) -> Watermark:
         """Drop all about discovery, so that it begins anew when it is switched on again."""
-        names = "first_polled_at, seen_through, resume_after, resume_to, backfilled"
+        names = ", ".join(("first_polled_at", "seen_through", "backfilled", *_RESUME))
         return self._update(account, f"REMOVE {names}", {})
 
     def _update(
