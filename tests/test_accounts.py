@@ -10,11 +10,12 @@ from batchwatch.errors import SecretError
 from batchwatch.openai import BASE_URL, Account
 
 KEY = "gw-test-0123456789"
+GOOD = "sk-another"
 
 
 def secret(**accounts: object) -> str:
     """Give a secret with those accounts and a good one, last."""
-    return json.dumps({"accounts": accounts | {"good": {"api_key": KEY}}})
+    return json.dumps({"accounts": accounts | {"good": {"api_key": GOOD}}})
 
 
 def test_an_account_needs_a_name_and_a_key() -> None:
@@ -30,7 +31,7 @@ def test_an_account_may_say_where_its_key_is_good_for() -> None:
         "project": "proj_1",
     }
     readable = read_accounts(secret(eu={"api_key": f" {KEY}\n", **more, "webhook_secrets": ["w"]}))
-    assert readable.accounts == [Account("eu", KEY, **more), Account("good", KEY)]
+    assert readable.accounts == [Account("eu", KEY, **more), Account("good", GOOD)]
     assert readable.troubles == []
 
 
@@ -41,7 +42,7 @@ def test_an_account_may_say_where_its_key_is_good_for() -> None:
         {"base_url": "", "organization": "", "project": None},
         {"api_version": "", "auth": ""},
         {"api_version": None, "auth": None},
-        {"apiversion": 7, "webhook_secrets": ["w"]},
+        {"webhook_secrets": ["w"]},
     ],
 )
 def test_what_is_left_empty_is_as_usual(nothing: dict[str, Any]) -> None:
@@ -76,7 +77,7 @@ def test_a_wrong_value_is_told_by_account_and_field_and_not_repeated(
     field: str, value: object
 ) -> None:
     readable = read_accounts(secret(eu={"api_key": KEY, field: value}))
-    assert readable.accounts == [Account("good", KEY)]
+    assert readable.accounts == [Account("good", GOOD)]
     (trouble,) = readable.troubles
     assert "'eu'" in str(trouble)
     assert field in str(trouble)
@@ -102,11 +103,13 @@ def test_a_name_is_of_small_letters_digits_and_hyphens(name: str) -> None:
         *[("bad", {"api_key": KEY, "base_url": url}) for url in ("a.b", 7, ["a"], "https://[::1")],
         *[("bad", {"api_key": KEY, name: 7}) for name in ("organization", "project")],
         *[("bad", {"api_key": KEY, name: "ü"}) for name in ("organization", "project")],
+        *[("bad", {"api_key": KEY, name: "x"}) for name in ("baseurl", "Project", KEY)],
+        ("bad", {"api_key": KEY, "base_url": "https://a.b/openai?api-version=1"}),
     ],
 )
 def test_one_bad_account_does_not_hold_up_the_others(name: str, entry: object) -> None:
     readable = read_accounts(secret(**{name: entry}))
-    assert readable.accounts == [Account("good", KEY)]
+    assert readable.accounts == [Account("good", GOOD)]
     (trouble,) = readable.troubles
     assert any(said in str(trouble) for said in (repr(name), "account 1 of"))
     assert "0123456789" not in str(trouble)
@@ -149,3 +152,10 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 
     assert readable.accounts == []
     assert "hidden" not in str(readable.troubles[0])
+
+
+def test_what_is_an_account_already_is_refused_under_a_second_name() -> None:
+    entry = {"api_key": KEY, "base_url": "https://a.b/v1"}
+    readable = read_accounts(secret(a=entry, b=entry, c=entry | {"project": "p"}))
+    assert [account.name for account in readable.accounts] == ["a", "c", "good"]
+    assert [str(trouble) for trouble in readable.troubles] == ["account 'b' is the same as 'a'"]

@@ -180,7 +180,7 @@ def test_an_account_added_later_floods_nobody(world: World) -> None:
     aged(world, *range(9))
     world.poll(after=MINUTE)
     key = {"api_key": KEY, "base_url": world.openai.base_url}
-    world.put_secret(json.dumps({"accounts": {ACCOUNT: key, "later": key}}))
+    world.put_secret(json.dumps({"accounts": {ACCOUNT: key, "later": key | {"project": "p"}}}))
     world.restart()  # (the secret is read anew)
 
     messages = play_on(world, 2)
