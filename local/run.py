@@ -118,10 +118,11 @@ class Run:
         for batch_id in self.options.track:
             self.batches[batch_id] = Batch(batch_id, batch_id[:18], registered=True)
             service.track(batch_id)
-        if self.simulator:
+        if not self.options.track:
             self._look_at(service.tick(), service)  # only what ends after a poll is announced
             if self.in_trouble:
                 raise PollError(f"the first poll failed: {'; '.join(self.set_aside)}")
+        if self.simulator:
             for script in scenario(self.options.size):
                 batch_id = self.simulator.add(script)
                 self.batches[batch_id] = Batch(batch_id, script.name)
