@@ -208,7 +208,8 @@ PLACES = {
 
 
 @pytest.mark.parametrize(
-    "place", ["batch", pytest.param("file", marks=pytest.mark.full), "content"]
+    "place",
+    ["batch", *(pytest.param(place, marks=pytest.mark.full) for place in ("file", "content"))],
 )
 def test_what_the_api_answers_is_not_repeated(spied: Spied, place: str) -> None:
     match, answers = PLACES[place]

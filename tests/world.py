@@ -5,6 +5,7 @@ Time is a number that a test moves. What runs is what is deployed: handlers and 
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,12 @@ REGION = "us-east-1"
 KEY = "sk-simulated"
 _QUEUE = "BATCHWATCH_ARCHIVE_QUEUE"
 _RESOURCES = read_template()["Resources"]
+
+
+@functools.cache
+def client(service: str) -> Any:
+    """Return a test's own way to AWS; to make one takes longer than most tests."""
+    return boto3.client(service, REGION)  # type: ignore[call-overload]
 
 
 @dataclass
@@ -86,7 +93,7 @@ class World:
 
     def put_secret(self, text: str) -> None:
         """Fill in the secret."""
-        secrets = boto3.client("secretsmanager", REGION)
+        secrets = client("secretsmanager")
         secrets.put_secret_value(SecretId=self.environment["BATCHWATCH_SECRET"], SecretString=text)
 
     def batch(self, script: Script, *, found: bool = False) -> str:
@@ -176,16 +183,16 @@ def as_lambda_sees(message: Any) -> dict[str, Any]:
 def build(openai: SimulatedOpenAI, clock: Clock) -> World:
     """Make every resource of the template that the functions use, with the properties it has."""
     queues = {name: _queue(name) for name in ("ArchiveQueue", "ArchiveDeadLetters")}
-    topic = boto3.client("sns", REGION).create_topic(Name="events")["TopicArn"]
+    topic = client("sns").create_topic(Name="events")["TopicArn"]
     bucket = "bucket"
     _bucket(bucket)
     table = {k: v for k, v in _properties("Ledger").items() if not k.startswith("PointInTime")}
-    boto3.client("dynamodb", REGION).create_table(TableName="ledger", **table)
-    secret = boto3.client("secretsmanager", REGION).create_secret(
+    client("dynamodb").create_table(TableName="ledger", **table)
+    secret = client("secretsmanager").create_secret(
         Name="keys", SecretString=_properties("Keys")["SecretString"]
     )
     _subscribe(topic, queues["ArchiveQueue"], _properties("EndedBatches"))
-    inbox = boto3.client("sqs", REGION).create_queue(QueueName="inbox")["QueueUrl"]
+    inbox = client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
     _subscribe(topic, inbox, {"RawMessageDelivery": True})
     world = World(
         openai,
@@ -212,7 +219,7 @@ def _properties(name: str) -> dict[str, Any]:
 
 
 def _bucket(name: str) -> None:
-    s3 = boto3.client("s3", REGION)
+    s3 = client("s3")
     s3.create_bucket(Bucket=name)
     versions = _properties("Bucket")["VersioningConfiguration"]
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=versions)
@@ -222,17 +229,16 @@ def _queue(name: str) -> str:
     said = _properties(name)
     # Redelivery is a test's own affair: a message not deleted can be received again at once.
     visible = "0" if "VisibilityTimeout" in said else "30"
-    sqs = boto3.client("sqs", REGION)
-    return sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": visible})["QueueUrl"]
+    sqs = client("sqs")
+    made = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": visible})
+    return str(made["QueueUrl"])
 
 
 def _subscribe(topic: str, queue: str, properties: dict[str, Any]) -> None:
-    arn = boto3.client("sqs", REGION).get_queue_attributes(
-        QueueUrl=queue, AttributeNames=["QueueArn"]
-    )["Attributes"]["QueueArn"]
+    arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
+        "Attributes"
+    ]["QueueArn"]
     attributes = {"RawMessageDelivery": str(properties["RawMessageDelivery"]).lower()}
     if "FilterPolicy" in properties:
         attributes["FilterPolicy"] = json.dumps(properties["FilterPolicy"])
-    boto3.client("sns", REGION).subscribe(
-        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes
-    )
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer
 
 from tests.judge.checker import Outside, truths
-from tests.world import REGION
+from tests.world import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,14 +39,14 @@ def collect(
 
 
 def _items(table: str) -> Iterator[dict[str, Any]]:
-    pages = boto3.client("dynamodb", REGION).get_paginator("scan")
+    pages = client("dynamodb").get_paginator("scan")
     for page in pages.paginate(TableName=table, ConsistentRead=True):
         for item in page["Items"]:
             yield {name: _plain(value) for name, value in item.items()}
 
 
 def _objects(bucket: str) -> dict[str, list[bytes]]:
-    s3 = boto3.client("s3", REGION)
+    s3 = client("s3")
     found: dict[str, list[bytes]] = {}
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         for version in page.get("Versions", []):
@@ -58,13 +57,13 @@ def _objects(bucket: str) -> dict[str, list[bytes]]:
 
 
 def _uploads(bucket: str) -> int:
-    pages = boto3.client("s3", REGION).get_paginator("list_multipart_uploads")
+    pages = client("s3").get_paginator("list_multipart_uploads")
     return sum(len(page.get("Uploads", [])) for page in pages.paginate(Bucket=bucket))
 
 
 def _dead_letters(queue: str) -> list[str]:
     """Read every message once, then let all be seen again."""
-    sqs = boto3.client("sqs", REGION)
+    sqs = client("sqs")
     found = []
     while some := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         found += some

@@ -89,7 +89,8 @@ _NO_VERSION = Swap(
 _READ_LATE = Swap("observe.Observer.saw", "record.v != known.v", "False")
 _BELIEVES_OLD = (
     Swap("watch._stale", "return said.status", "return False and said.status"),
-    Swap("account_poll.Round._listed", "Status.UNKNOWN.rank < rank < known.status.rank", "False"),
+    Swap("account_poll._may_be_old", "known.status is None or", "True or"),
+    Swap("account_poll.news", " and not back", ""),
 )
 _IF_OURS = '"files.#role.lease.#owner = :owner"'
 _NO_SIZE = Swap("copying._verify", "tally.size != expected", "False")

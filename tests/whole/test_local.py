@@ -130,6 +130,7 @@ def test_what_an_api_has_or_gets_is_found_and_may_still_be_open_in_the_end(tmp_p
     assert "of 2 batches received, 2 of them found by themselves; 1 batches archived" in ran.stdout
 
 
+@pytest.mark.full
 def test_a_batch_whose_file_is_lost_makes_the_run_fail_with_the_reason() -> None:
     with SimulatedOpenAI(key=KEY) as openai:
         script = Script(name="b", endpoint="/v1/responses", requests=9, ends="completed")
@@ -148,7 +149,7 @@ def test_a_key_that_is_refused_is_shown_and_makes_the_run_fail() -> None:
 
     assert ran.returncode == 1
     assert "set aside  default: GET batches" in ran.stdout
-    assert "no batch could be found: default: GET batches" in ran.stderr
+    assert "the first poll failed: default: GET batches" in ran.stderr
     assert "sk-wrong" not in ran.stdout + ran.stderr
 
 

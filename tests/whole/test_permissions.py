@@ -177,6 +177,7 @@ def test_with_all_that_is_allowed_the_rehearsal_succeeds() -> None:
     assert rehearse(read_template()) == []
 
 
+@pytest.mark.full
 def test_without_the_right_to_publish_nothing_is_announced() -> None:
     (grant,) = (g for g in granted() if g[0] == "PollerRole" and g[2] == "sns:Publish")
 
