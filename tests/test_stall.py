@@ -264,7 +264,7 @@ STEPS = st.lists(
 )
 
 
-@settings(modest, max_examples=300)
+@settings(modest, max_examples=120)
 @given(STEPS)
 def test_whatever_is_seen_or_missed_is_one_life(steps: list[tuple[Any, ...]]) -> None:
     life, now = Life(), 0

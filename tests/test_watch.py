@@ -167,7 +167,7 @@ def live(steps: list[tuple[Any, ...]]) -> tuple[Life, float]:
     return life, now
 
 
-@settings(modest, max_examples=300)
+@settings(modest, max_examples=150)
 @given(STEPS)
 def test_whatever_is_seen_events_form_one_chain(steps: list[tuple[Any, ...]]) -> None:
     events = live(steps)[0].events

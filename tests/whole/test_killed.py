@@ -111,9 +111,8 @@ def scripts(count: int, chance: random.Random) -> list[Script]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("batches", "killed"), [(6, 3), pytest.param(50, 30, marks=pytest.mark.full)]
-)
+@pytest.mark.full
+@pytest.mark.parametrize(("batches", "killed"), [(50, 30)])
 def test_killed_workers_leave_no_trace_in_what_was_promised(batches: int, killed: int) -> None:
     chance = random.Random(fresh_seed())  # noqa: S311 - to be repeated, not secret
     with deployed(ArchiveTimeout="15", ArchiveVisibility="25") as stack:

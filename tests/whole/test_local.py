@@ -143,6 +143,7 @@ def test_a_batch_whose_file_is_lost_makes_the_run_fail_with_the_reason() -> None
     assert f"{batch_id}): output is gone" in ran.stderr
 
 
+@pytest.mark.full
 def test_a_key_that_is_refused_is_shown_and_makes_the_run_fail() -> None:
     with SimulatedOpenAI(key=KEY) as openai:
         ran = run("--base-url", openai.base_url, "--api-key", "sk-wrong", "--for", "5")
