@@ -239,7 +239,9 @@ def test_what_the_list_answers_is_not_repeated(spied: Spied) -> None:
     for answer in ANSWERS.values():
         wrong(spied, r"GET /v1/batches\?", {**answer, "times": 1})
         spied.call("poller")
-    for row in LISTED.values():
+    for name, row in LISTED.items():
+        if name == "an id that is a key" and not spied.key.startswith("sk-"):
+            continue  # any other may be an id
         told = json.loads(spied.both(json.dumps(row)))
         spied.openai.listing.edit_row = lambda _, told=told: told
         spied.call("poller")
