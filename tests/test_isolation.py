@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import batchwatch.account_poll
-from batchwatch.account_poll import in_turn
 from batchwatch.items import Row
 from batchwatch.record import Record
 from batchwatch.transfer import Shift
+from batchwatch.turns import in_turn
 from local.simulator import Script
 from tests.builders import modest
 from tests.judge.checker import faults

@@ -9,28 +9,24 @@ from __future__ import annotations
 import time
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from batchwatch.batch import Status
 from batchwatch.crew import AT_ONCE, Crew, Patience
 from batchwatch.discovery import DAY, Discovery, Memory, Wanted
 from batchwatch.ending import HOUR
-from batchwatch.errors import (
-    AccessError,
-    BadAnswerError,
-    LedgerRowError,
-    NotFoundError,
-    OpenAIError,
-)
+from batchwatch.errors import BadAnswerError, LedgerRowError, NotFoundError, OpenAIError
 from batchwatch.listing import Walk
 from batchwatch.observe import BACKSTOP
 from batchwatch.record import Record, digest
 from batchwatch.report import Problem, Report
+from batchwatch.troubles import summed_up
+from batchwatch.turns import in_turn, turn
 from batchwatch.watch import news
 from batchwatch.watermarks import Watermark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from batchwatch.batch import Batch
     from batchwatch.discovery import Search
@@ -39,14 +35,11 @@ if TYPE_CHECKING:
     from batchwatch.openai import OpenAI, Page
     from batchwatch.watermarks import Watermarks
 
-T = TypeVar("T")
 JUST_NOW = 60
 """Seconds that a list may lag without being distrusted: a batch can move between two requests."""
 _DEEP = 0.1
 """Share of polls in which discovery looks deeper than must be."""
-_NO_LIST = {405, 501}
 _NO_SUCH_PLACE = {400, 404}
-_GOLDEN = (5**0.5 - 1) / 2
 
 
 class AccountPoll:
@@ -131,12 +124,20 @@ class Round:
         self._note_what_was_learned()
         if self._memory.pending_since is not None:
             self._report.oldest_pending = self._began - self._memory.pending_since
-        self._report.problems = self._problems()
+        self._report.problems = summed_up(
+            self._report.problems,
+            self._name,
+            self._memory,
+            self._patience,
+            list_error=self._list_error,
+            oddities=self._oddities(),
+            now=self._began,
+        )
         return self._report
 
     def _begin_discovery(self, poll: AccountPoll) -> Discovery:
         """Read how far the list was looked through; where that cannot be read, only watch."""
-        deep = _turn(self._began) < _DEEP
+        deep = turn(self._began) < _DEEP
         how = (self._name, self._began)
         try:
             return Discovery(poll.watermarks, self._memory, poll.wanted, *how, deep=deep)
@@ -309,46 +310,12 @@ class Round:
     def _is_news(self, known: Record, said: Batch) -> bool:
         return news(known, said, self._began, self._observer.rules)
 
-    # What went wrong
-
-    def _problems(self) -> list[Problem]:
-        """What went wrong; what is the matter with the account as a whole is told once."""
-        problems = self._report.problems
-        answered, over, error = self._patience.answered, self._patience.over, self._list_error
-        if error and (error.status in _NO_LIST or (answered and isinstance(error, NotFoundError))):
-            error, answered = None, True  # a provider without lists; it is asked one by one
-        if answered:
-            self._memory.silent_since = None
-        if not error:
-            self._memory.unlisted_since = None
-        elif self._memory.unlisted_since is None:
-            self._memory.unlisted_since = self._began
-        silent = self._memory.silent(self._began)
-        # One line, not one for each batch.
-        if not answered:
-            problems = [p for p in problems if not isinstance(p.error, OpenAIError)]
-        elif over:
-            problems = [p for p in problems if not _of_all(p.error)]
-        found = [told] if (told := over or error) else []
+    def _oddities(self) -> Iterator[BadAnswerError]:
+        """What was odd about the list."""
         if unreadable := sum(walk.unreadable for walk in self._walks):
-            found.append(BadAnswerError(f"{unreadable} rows of the list are no batches"))
+            yield BadAnswerError(f"{unreadable} rows of the list are no batches")
         if any(walk.broken for walk in self._walks):
-            found.append(BadAnswerError("the list promises more, but does not say where"))
-        return problems + [
-            Problem(error, self._name, whole=silent or isinstance(error, AccessError))
-            for error in found
-        ]
-
-
-def in_turn(items: Sequence[T], now: float) -> list[T]:
-    """Begin elsewhere in each minute, such that even short polls soon come by everywhere."""
-    start = int(_turn(now) * len(items))
-    return [*items[start:], *items[:start]]
-
-
-def _turn(now: float) -> float:
-    """Where on a circle of length 1 this minute points; soon every place has had its turn."""
-    return now // 60 * _GOLDEN % 1
+            yield BadAnswerError("the list promises more, but does not say where")
 
 
 def _may_be_old(known: Record, said: Batch) -> bool:
@@ -363,8 +330,3 @@ def _may_be_old(known: Record, said: Batch) -> bool:
 
 def _anything(_: Sequence[Batch]) -> bool:
     return True
-
-
-def _of_all(error: BaseException) -> bool:
-    """Whether an error says more of the account than of one batch."""
-    return isinstance(error, OpenAIError) and error.passing
