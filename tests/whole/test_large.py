@@ -14,7 +14,7 @@ TRIES = 3
 SIZES = pytest.mark.parametrize(
     ("size", "cut_every"),
     [
-        pytest.param(60_000_000, 25_000_000, id="60MB"),
+        pytest.param(60_000_000, 25_000_000, id="60MB", marks=pytest.mark.full),
         pytest.param(1_000_000_000, 100_000_000, id="1GB", marks=pytest.mark.full),
     ],
 )

@@ -74,6 +74,7 @@ def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Pat
         assert chain_faults(events[batch["id"]], script.ends) == []
 
 
+@pytest.mark.full
 def test_tracked_batches_are_watched_alone_and_their_files_arrive_byte_for_byte(
     tmp_path: Path,
 ) -> None:
