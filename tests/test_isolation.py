@@ -18,6 +18,7 @@ from local.simulator import Script
 from tests.builders import modest
 from tests.judge.checker import faults
 from tests.judge.collect import collect
+from tests.world import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +136,9 @@ def test_an_answer_that_does_not_come_keeps_no_poll_from_its_end(world: World) -
     world.openai.fault(f"GET /v1/batches/{silent}", delay=60)
     world.clock.now += 60
 
-    report = world.runtime.poller.poll(world.clock.now + 4)
+    poller = world.runtime.poller
+    openai = world.runtime.openai(world.runtime.accounts.get(ACCOUNT))
+    report = poller.account_poll.run(ACCOUNT, openai, world.clock.now + 3)
 
     assert report.left == 1
     assert {event.subject for event in world.events()} == set(others)
@@ -148,7 +151,7 @@ def test_a_poll_ends_before_lambda_would_end_it_and_tells_what_it_left(
     world.openai.listing.hidden.add(silent)
     world.openai.fault(f"GET /v1/batches/{silent}", delay=60)
 
-    told = invoke("poller", seconds=4)
+    told = invoke("poller", seconds=10)
 
     assert told.result["left"] == told.metrics["BatchesLeft"] == 1
 
