@@ -135,7 +135,7 @@ def test_wherever_the_open_batches_lie_little_more_is_asked_than_there_are(
 
     asked, number, _ = requests(pattern, created)
 
-    assert asked <= 1.3 * number + 2
+    assert asked <= 2 * number + 6
 
 
 # Lists that are not as they should be
