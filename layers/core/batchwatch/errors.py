@@ -17,11 +17,13 @@ BatchwatchError
 ├── RefusedEventError        an event that SNS will never take
 ├── UnsafeIdError            an id that could lead somewhere else than it says
 ├── SecretError              the secret does not say which accounts to watch
+├── RefusedWebhookError      a request that is not OpenAI's, as far as can be seen
 ├── LedgerRowError           a row of the table that cannot be read
 └── BadMessageError          a queue message of the wrong shape
 """
 
 import re
+from enum import StrEnum
 
 _ABOUT_WHAT_WAS_ASKED = {400, 404, 405, 410, 416, 422}
 _KEY = re.compile(r"sk-[A-Za-z0-9_*-]+")
@@ -117,6 +119,33 @@ class UnsafeIdError(BatchwatchError):
 
 class SecretError(BatchwatchError):
     """Raised when the secret is unset, unreadable, or names an account in a wrong way."""
+
+
+class Refusal(StrEnum):
+    """Why a request is no webhook of OpenAI's: for those who run the service, not for who sent it.
+
+    HEADERS    one of the three is missing, or of a wrong form
+    SIZE       more than any webhook has
+    CLOCK      signed too long ago, or in the future
+    SECRET     no secret to know it by
+    SIGNATURE  signed with none of the secrets
+    BODY       signed, but it does not say what happened
+    """
+
+    HEADERS = "Headers"
+    SIZE = "Size"
+    CLOCK = "Clock"
+    SECRET = "Secret"  # noqa: S105 - a reason
+    SIGNATURE = "Signature"
+    BODY = "Body"
+
+
+class RefusedWebhookError(BatchwatchError):
+    """Raised when a request is not to be trusted; its text is the reason, and nothing of it."""
+
+    def __init__(self, reason: Refusal) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class LedgerRowError(BatchwatchError):
