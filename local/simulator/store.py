@@ -100,6 +100,10 @@ class Store:
         """Return a batch, if there is one of that id."""
         return self._batches.get(batch_id)
 
+    def ends_at(self, batch_id: str) -> float:
+        """Return when a batch comes to its end."""
+        return self._batches[batch_id].ends_at
+
     def added_after(self, count: int) -> list[Batch]:
         """Return the batches but the first so many, in the order in which they were added."""
         with self._lock:

@@ -26,7 +26,8 @@ from local.simulator.store import Batch, Store
 _AGENT = "OpenAI/1.0 (+https://platform.openai.com/docs/webhooks)"
 _GIVE_UP = 72 * 3600  # seconds after the end of the batch
 _LOOK_EVERY = 0.02  # seconds between two looks at what is due
-_AT_ONCE = 8  # attempts under way
+_AT_ONCE = 2  # attempts under way; a small machine starts no more functions at a time
+_SAMPLE = "batch_abc123"
 _SUCCESS = range(200, 300)
 
 
@@ -62,8 +63,9 @@ CALM = Mischief()
 class Attempt(NamedTuple):
     """One attempt to deliver: `at` which time, and what was answered.
 
-    status  None: there was no answer in time, or the attempt was lost before it arrived
+    status  None: there was no answer in time
     second  of a webhook that is sent twice: whether this is of the second one
+    lost    on purpose, before it arrived
     """
 
     batch_id: str
@@ -72,6 +74,7 @@ class Attempt(NamedTuple):
     at: float
     status: int | None
     second: bool = False
+    lost: bool = False
 
     @property
     def taken(self) -> bool:
@@ -89,7 +92,7 @@ class _Delivery:
     body: bytes
     due: float
     give_up: float
-    lost: bool  # the next attempt
+    lost: bool = False  # the next attempt
     second: bool = False
     tries: int = 0
 
@@ -136,6 +139,14 @@ class Webhooks:
                     connection.shutdown(SHUT_RDWR)  # who waits for an answer waits no longer
         self._pool.shutdown(cancel_futures=True)
 
+    def try_out(self, patience: float = 60) -> int | None:
+        """Send a sample, as a button of OpenAI's dashboard does; return the status answered.
+
+        It names a batch that nobody has, and is neither sent again nor among the attempts.
+        """
+        now = self._openai.now()
+        return self._post(_delivery("batch.completed", _SAMPLE, now), int(now), patience)
+
     def send_due(self) -> list[Attempt]:
         """Send what is due by now, one after the other; return the attempts made."""
         before = len(self.attempts)
@@ -175,33 +186,25 @@ class Webhooks:
 
     def _deliveries(self, batch: Batch) -> Iterator[_Delivery]:
         """Make the webhook of a batch that has ended, and the same again if it is sent twice."""
-        event_type, ended_at = f"batch.{batch.outcome.ends}", batch.ends_at
         twice, late, lost = (self._random.random() for _ in range(3))
-        payload = {
-            "id": f"evt_{digest('event', batch.id)[:32]}",
-            "object": "event",
-            "created_at": int(ended_at),
-            "type": event_type,
-            "data": {"id": batch.id},
-        }
-        delivery = _Delivery(
-            batch_id=batch.id,
-            type=event_type,
-            webhook_id=f"wh_{digest('webhook', batch.id)[:32]}",
-            body=json.dumps(payload).encode(),
-            due=ended_at + (self._mischief.hold if late < self._mischief.late else 0),
-            give_up=ended_at + _GIVE_UP,
-            lost=lost < self._mischief.lost,
-        )
+        delivery = _delivery(f"batch.{batch.outcome.ends}", batch.id, batch.ends_at)
+        delivery.due += self._mischief.hold if late < self._mischief.late else 0
+        delivery.lost = lost < self._mischief.lost
         yield delivery
         if twice < self._mischief.twice:
             yield replace(delivery, second=True)
 
     def _attempt(self, delivery: _Delivery) -> None:
         at = self._openai.now()
-        status = None if delivery.lost else self._post(delivery, int(at))
+        status = None if delivery.lost else self._post(delivery, int(at), self._patience)
         attempt = Attempt(
-            delivery.batch_id, delivery.type, delivery.webhook_id, at, status, delivery.second
+            batch_id=delivery.batch_id,
+            type=delivery.type,
+            webhook_id=delivery.webhook_id,
+            at=at,
+            status=status,
+            second=delivery.second,
+            lost=delivery.lost,
         )
         self.attempts.append(attempt)
         delivery.due = self._openai.now() + self._backoff * 2**delivery.tries
@@ -211,7 +214,7 @@ class Webhooks:
             with self._lock:
                 self._waiting.append(delivery)
 
-    def _post(self, delivery: _Delivery, timestamp: int) -> int | None:
+    def _post(self, delivery: _Delivery, timestamp: int, patience: float) -> int | None:
         """Send it once; return the status answered, if there is an answer."""
         url = urlsplit(self._endpoint.url)
         headers = {
@@ -224,17 +227,18 @@ class Webhooks:
                 self._endpoint.secret, delivery.webhook_id, timestamp, delivery.body
             ),
         }
+        connection = HTTPConnection(str(url.hostname), url.port, timeout=patience)
         try:
-            with self._connected(str(url.hostname), url.port) as connection:
+            with self._connected(connection):
                 connection.request("POST", url.path or "/", delivery.body, headers)
                 return connection.getresponse().status
         except (OSError, HTTPException):
             return None
 
     @contextmanager
-    def _connected(self, host: str, port: int | None) -> Iterator[HTTPConnection]:
+    def _connected(self, connection: HTTPConnection) -> Iterator[None]:
         """Connect, and let the connection be cut when all is to stop."""
-        with closing(HTTPConnection(host, port, timeout=self._patience)) as connection:
+        with closing(connection):
             connection.connect()
             line = connection.sock
             with self._lock:
@@ -242,10 +246,29 @@ class Webhooks:
                     raise ConnectionAbortedError
                 self._connections.add(line)
             try:
-                yield connection
+                yield
             finally:
                 with self._lock:
                     self._connections.discard(line)
+
+
+def _delivery(event_type: str, batch_id: str, ended_at: float) -> _Delivery:
+    """Make the webhook that tells of an end."""
+    payload = {
+        "id": f"evt_{digest('event', batch_id)[:32]}",
+        "object": "event",
+        "created_at": int(ended_at),
+        "type": event_type,
+        "data": {"id": batch_id},
+    }
+    return _Delivery(
+        batch_id=batch_id,
+        type=event_type,
+        webhook_id=f"wh_{digest('webhook', batch_id)[:32]}",
+        body=json.dumps(payload).encode(),
+        due=ended_at,
+        give_up=ended_at + _GIVE_UP,
+    )
 
 
 def sign(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:

@@ -152,7 +152,15 @@ def test_a_webhook_looks_like_one_of_openai_and_is_signed(
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     mac = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{mac}"
-    assert attempt == (batch_id, "batch.failed", headers["webhook-id"], clock.now, 200, False)
+    assert attempt == (
+        batch_id,
+        "batch.failed",
+        headers["webhook-id"],
+        clock.now,
+        200,
+        False,
+        False,
+    )
 
 
 def test_a_signature_is_that_of_a_webhook_recorded_from_openai() -> None:
@@ -282,7 +290,7 @@ def test_of_a_share_the_first_attempt_does_not_arrive(
 
     assert 0 < len(first) < 20
     assert sorted(receiver.told) == sorted(ids)
-    lost = {attempt.batch_id for attempt in sender.attempts if attempt.status is None}
+    lost = {attempt.batch_id for attempt in sender.attempts if attempt.lost}
     assert lost == {*ids} - first
 
 
