@@ -119,7 +119,8 @@ def _heard(
     }
     told = (
         "\n{sent} webhooks in {attempts} attempts: {twice} sent twice; {lost} attempts lost on"
-        " purpose, {unanswered} unanswered, {refused} refused.\n{observed} of {ends} ends were observed by a webhook;"
+        " purpose, {unanswered} unanswered, {refused} refused."
+        "\n{observed} of {ends} ends were observed by a webhook;"
         " median from an end to its event at the subscriber: {median_seconds} s."
     )
     return told.format(**facts), {"kind": "webhooks", **facts}

@@ -33,7 +33,7 @@ PARAMETERS = {  # seconds where AWS would take minutes
 }
 HEARING = 12
 """Seconds until a webhook must be answered; here a process may have to start for it."""
-MISCHIEF = Mischief(twice=0.3, late=0.3, lost=0.3, hold=2, seed=5)
+MISCHIEF = Mischief(twice=0.3, late=0.3, lost=0.3, hold=2, seed=22)
 """Of the dozen webhooks of the built-in scenario, some of each kind."""
 PATIENCE = 120
 """Seconds that the built-in scenario may take; a large file gets more."""
