@@ -6,6 +6,7 @@ twice would not be seen.
 
 import json
 import secrets
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +14,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from hmac import HMAC
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from random import Random
 from socket import SHUT_RDWR, socket
@@ -139,13 +141,20 @@ class Webhooks:
                     connection.shutdown(SHUT_RDWR)  # who waits for an answer waits no longer
         self._pool.shutdown(cancel_futures=True)
 
-    def try_out(self, patience: float = 60) -> int | None:
+    def try_out(self, seconds: float = 60) -> int | None:
         """Send a sample, as a button of OpenAI's dashboard does; return the status answered.
 
-        It names a batch that nobody has, and is neither sent again nor among the attempts.
+        It names a batch that nobody has, and is not among the attempts. For so many seconds it is
+        sent again where nobody is there yet to take it or refuse it.
         """
-        now = self._openai.now()
-        return self._post(_delivery("batch.completed", _SAMPLE, now), int(now), patience)
+        over = time.monotonic() + seconds
+        while True:
+            now = self._openai.now()
+            sample = _delivery("batch.completed", _SAMPLE, now)
+            status = self._post(sample, int(now))
+            there = status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR
+            if there or time.monotonic() >= over or self._stop.wait(self._backoff):
+                return status
 
     def send_due(self) -> list[Attempt]:
         """Send what is due by now, one after the other; return the attempts made."""
@@ -196,7 +205,7 @@ class Webhooks:
 
     def _attempt(self, delivery: _Delivery) -> None:
         at = self._openai.now()
-        status = None if delivery.lost else self._post(delivery, int(at), self._patience)
+        status = None if delivery.lost else self._post(delivery, int(at))
         attempt = Attempt(
             batch_id=delivery.batch_id,
             type=delivery.type,
@@ -214,7 +223,7 @@ class Webhooks:
             with self._lock:
                 self._waiting.append(delivery)
 
-    def _post(self, delivery: _Delivery, timestamp: int, patience: float) -> int | None:
+    def _post(self, delivery: _Delivery, timestamp: int) -> int | None:
         """Send it once; return the status answered, if there is an answer."""
         url = urlsplit(self._endpoint.url)
         headers = {
@@ -227,7 +236,7 @@ class Webhooks:
                 self._endpoint.secret, delivery.webhook_id, timestamp, delivery.body
             ),
         }
-        connection = HTTPConnection(str(url.hostname), url.port, timeout=patience)
+        connection = HTTPConnection(str(url.hostname), url.port, timeout=self._patience)
         try:
             with self._connected(connection):
                 connection.request("POST", url.path or "/", delivery.body, headers)

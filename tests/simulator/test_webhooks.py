@@ -313,6 +313,19 @@ def test_a_seed_always_draws_the_same(
 # By itself
 
 
+def test_a_sample_is_sent_until_somebody_is_there(
+    openai: SimulatedOpenAI, receiver: Receiver
+) -> None:
+    sender = Webhooks(openai, receiver.endpoint, backoff=0.01)
+    receiver.statuses = [502, 500, 200, 400, 503]
+
+    assert sender.try_out() == 200
+    assert sender.try_out() == 400
+    assert sender.try_out(0) == 503
+    assert openai.find(receiver.told[0]) is None
+    assert (len(receiver.told), sender.attempts) == (5, [])
+
+
 def test_webhooks_are_sent_by_themselves_as_batches_end(receiver: Receiver) -> None:
     mischief = Mischief(twice=0.5, late=0.5, lost=0.5, hold=0.2)
     receiver.statuses = [503, 500]

@@ -6,11 +6,14 @@ import json
 import time
 from dataclasses import replace
 
+import pytest
+
 from local.scenario import scenario
 from local.simulator import Mischief
 from tests.judge.checker import faults
 from tests.signed import SECRET
 from tests.whole.stack import Stack, deployed, fresh_seed
+from tests.whole.test_local import run
 from tests.world import KEY
 
 HURRY = 4
@@ -52,3 +55,24 @@ def test_webhooks_sent_twice_late_or_lost_at_first_tell_of_every_end_between_two
         said = [event["data"] for event in map(json.loads, stack.messages)]
         assert {data["observed_by"] for data in said} == {"webhook", "archiver"}
         assert faults(outside, secrets=[KEY, SECRET]) == []
+
+
+@pytest.mark.full
+def test_a_local_run_with_webhooks_and_few_polls_ends_well_and_tells_how_soon() -> None:
+    ran = run("--webhooks", "--json")
+
+    lines = {line["kind"]: line for line in map(json.loads, ran.stdout.splitlines())}
+    told = lines["webhooks"]
+    assert (ran.returncode, ran.stderr, lines["result"]["ok"]) == (0, "", True)
+    assert (told["sent"], told["ends"], told["refused"]) == (len(scenario()), len(scenario()), 0)
+    assert told["twice"] > 0
+    assert told["lost"] > 0
+    assert told["observed"] > len(scenario()) / 2
+    assert 0 < told["median_seconds"] < 10
+
+
+def test_webhooks_of_a_real_api_are_refused_with_what_to_do_instead() -> None:
+    ran = run("--webhooks", "--api-key", KEY, "--track", "b")
+
+    assert ran.returncode == 2
+    assert "deploy" in ran.stderr
