@@ -33,6 +33,11 @@ class Simulated(NamedTuple):
     openai: SimulatedOpenAI
     webhooks: Webhooks | None = None
 
+    @property
+    def secrets(self) -> list[str]:
+        """What its webhooks are signed with."""
+        return [self.webhooks.endpoint.secret] if self.webhooks else []
+
 
 def conclude(
     batches: Sequence[Batch],

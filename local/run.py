@@ -112,20 +112,26 @@ class Run:
     def _connect(self, stack: ExitStack, folder: Path, service: Service) -> OpenAI:
         """Point the service at the API asked for, or at one simulated here."""
         key, base_url = self.options.api_key, self.options.base_url
-        secrets = [fresh_secret()] if self.options.webhooks else []
         if base_url is None or key is None:
             key = "sk-simulated"
             simulator = SimulatedOpenAI(key=key, directory=folder / "openai")
-            base_url = stack.enter_context(simulator).base_url
-            senders = [
-                Webhooks(simulator, service.endpoint(s), mischief=MISCHIEF, patience=HEARING)
-                for s in secrets
-            ]
-            self.simulated = Simulated(simulator, *map(stack.enter_context, senders))
-        service.put_key(key, base_url, secrets)
+            self.simulated = self._simulate(stack, simulator, service)
+            base_url = simulator.base_url
+        service.put_key(key, base_url, self.simulated.secrets if self.simulated else [])
         openai = OpenAI(Account(ACCOUNT, key, base_url))
         stack.callback(openai.close)
         return openai
+
+    def _simulate(
+        self, stack: ExitStack, simulator: SimulatedOpenAI, service: Service
+    ) -> Simulated:
+        """Let it answer, and send webhooks if wanted."""
+        stack.enter_context(simulator)
+        if not self.options.webhooks:
+            return Simulated(simulator)
+        endpoint = service.endpoint(fresh_secret())
+        sender = Webhooks(simulator, endpoint, mischief=MISCHIEF, patience=HEARING)
+        return Simulated(simulator, stack.enter_context(sender))
 
     def _begin(self, service: Service) -> None:
         """Register what was named, or let there be batches that the service is to find."""
@@ -137,10 +143,7 @@ class Run:
             if self.in_trouble:
                 raise PollError(f"the first poll failed: {'; '.join(self.set_aside)}")
         if self.simulated:
-            if (sender := self.simulated.webhooks) and (
-                status := sender.try_out()
-            ) != HTTPStatus.OK:
-                raise PollError(f"a webhook sent to try it out was answered with {status}")
+            _try_out(self.simulated.webhooks)
             for script in scenario(self.options.size):
                 batch_id = self.simulated.openai.add(script)
                 self.batches[batch_id] = Batch(batch_id, script.name)
@@ -220,3 +223,9 @@ class Run:
             for key in service.stored():
                 service.fetch(key, self.options.archive / key)
         return faults
+
+
+def _try_out(sender: Webhooks | None) -> None:
+    """Let the function be called once before it matters: the first call takes seconds."""
+    if sender and (status := sender.try_out()) != HTTPStatus.OK:
+        raise PollError(f"a webhook sent to try it out was answered with {status}")

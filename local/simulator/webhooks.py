@@ -117,7 +117,7 @@ class Webhooks:
     ) -> None:
         self.attempts: list[Attempt] = []  # in the order in which they came to their end
         self.errors: list[BaseException] = []  # the sender's own mistakes
-        self._openai, self._endpoint = openai, endpoint
+        self._openai, self.endpoint = openai, endpoint
         self._mischief, self._patience, self._backoff = mischief, patience, backoff
         self._random = Random(mischief.seed)  # noqa: S311 - to be repeated, not secret
         self._since = openai.now()
@@ -225,15 +225,15 @@ class Webhooks:
 
     def _post(self, delivery: _Delivery, timestamp: int) -> int | None:
         """Send it once; return the status answered, if there is an answer."""
-        url = urlsplit(self._endpoint.url)
+        url = urlsplit(self.endpoint.url)
         headers = {
-            "host": self._endpoint.host or url.netloc,
+            "host": self.endpoint.host or url.netloc,
             "user-agent": _AGENT,
             "content-type": "application/json",
             "webhook-id": delivery.webhook_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(
-                self._endpoint.secret, delivery.webhook_id, timestamp, delivery.body
+                self.endpoint.secret, delivery.webhook_id, timestamp, delivery.body
             ),
         }
         connection = HTTPConnection(str(url.hostname), url.port, timeout=self._patience)
