@@ -18,6 +18,8 @@ from local.service import PollError
 from local.sizes import read_size
 
 INTERRUPTED = 130
+OFTEN, SELDOM = 2.0, 15.0
+"""Seconds between two polls, without and with webhooks."""
 _YEAR = 365 * 24 * 3600
 
 
@@ -68,12 +70,16 @@ def _parser() -> argparse.ArgumentParser:
         help="its key (or OPENAI_API_KEY); alone: watch OpenAI itself")  # fmt: skip
     add("--track", metavar="ID", action="append", default=[],
         help="watch this batch alone, even if it has ended (repeatable)")  # fmt: skip
-    add("--every", metavar="SECONDS", type=_seconds, default=2.0, help="between polls (2)")
+    add("--every", metavar="SECONDS", type=_seconds,
+        help="between polls (2; with --webhooks 15)")  # fmt: skip
     add("--for", metavar="SECONDS", type=_seconds, dest="run_for", help="stop after that long")
     add("--events", metavar="FILE", type=Path, help="append every event received, one JSON a line")
     add("--archive", metavar="DIR", type=Path, help="leave the archived objects there")
     add("--size", metavar="BYTES", type=_bytes, default=0,
         help="simulate one more batch with an output of that size, such as 200MB")  # fmt: skip
+    add("--webhooks", action="store_true",
+        help="let the simulated OpenAI tell of each end by itself: signed webhooks, some of them "
+        "sent twice, held back or lost at first")  # fmt: skip
     add("--json", action="store_true", help="print one JSON object a line")
     return parser
 
@@ -87,6 +93,11 @@ def _options(arguments: argparse.Namespace) -> Options:
         raise ValueError("no API key: give --api-key or set OPENAI_API_KEY")
     if named and arguments.size:
         raise ValueError("--size is for the simulation, not for a real API")
+    if named and arguments.webhooks:
+        raise ValueError(
+            "--webhooks is for the simulation: a real OpenAI cannot reach this machine; "
+            "deploy, with the parameter Webhooks=on"
+        )
     for batch_id in arguments.track:
         safe_id(batch_id)
     if arguments.events:
@@ -97,11 +108,12 @@ def _options(arguments: argparse.Namespace) -> Options:
         base_url=safe_base_url(url or BASE_URL) if named else None,
         api_key=key,
         track=tuple(arguments.track),
-        every=arguments.every,
+        every=arguments.every or (SELDOM if arguments.webhooks else OFTEN),
         run_for=arguments.run_for,
         events=arguments.events,
         archive=arguments.archive,
         size=arguments.size,
+        webhooks=arguments.webhooks,
     )
 
 

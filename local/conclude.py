@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchwatch.batch import Role
+from batchwatch.webhook import BY as BY_WEBHOOK
 from local.sizes import show_size
 from local.verdict import chain_faults
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from batchwatch.events import ArchivedFile, BatchEventData
     from local.screen import Lines
     from local.service import Batch, Service
-    from local.simulator import SimulatedOpenAI
+    from local.simulator import SimulatedOpenAI, Webhooks
 
 _TROUBLE = ('"WARNING"', '"ERROR"', "Traceback", "Exception")
 _NEXT = (
@@ -25,17 +27,29 @@ _NEXT = (
 )
 
 
+class Simulated(NamedTuple):
+    """The other side, where it is simulated here."""
+
+    openai: SimulatedOpenAI
+    webhooks: Webhooks | None = None
+
+    @property
+    def secrets(self) -> list[str]:
+        """What its webhooks are signed with."""
+        return [self.webhooks.endpoint.secret] if self.webhooks else []
+
+
 def conclude(
     batches: Sequence[Batch],
     service: Service,
     screen: Lines,
-    simulator: SimulatedOpenAI | None,
+    simulated: Simulated | None,
     faults: Sequence[str] = (),
 ) -> list[str]:
     """Tell of each batch and of all; return what went wrong, in words, after what had already."""
     faults = [*faults]
     for batch in batches:
-        wrong = list(_faults(batch, service, simulator))
+        wrong = list(_faults(batch, service, simulated))
         faults += [f"{batch.name} ({batch.id}): {fault}" for fault in wrong]
         screen.result("\n".join(_lines(batch, wrong)), _facts(batch, wrong))
     events = sum(len(batch.events) for batch in batches)
@@ -43,6 +57,8 @@ def conclude(
     found = sum(batch.found for batch in batches)
     keys = service.stored()
     files = [key for key in keys if key.startswith("batches/")]
+    if simulated and simulated.webhooks:
+        screen.result(*_heard(batches, simulated.openai, simulated.webhooks))
     counts = {"events": events, "found": found, "archived": archived, "faults": faults}
     by_themselves = f", {found} of them found by themselves" if found else ""
     screen.result(
@@ -57,7 +73,7 @@ def conclude(
     return faults
 
 
-def _faults(batch: Batch, service: Service, simulator: SimulatedOpenAI | None) -> Iterator[str]:
+def _faults(batch: Batch, service: Service, simulated: Simulated | None) -> Iterator[str]:
     if batch.unasked:
         yield f"cannot be asked for: {batch.unasked}"
     yield from chain_faults(batch.messages, batch.ended)
@@ -67,7 +83,7 @@ def _faults(batch: Batch, service: Service, simulator: SimulatedOpenAI | None) -
         if file.state != "archived" or file.s3_uri is None:
             yield f"{role} is {file.state}: {file.reason}"
         else:
-            yield from _file_faults(batch, role, file, service, simulator)
+            yield from _file_faults(batch, role, file, service, simulated)
 
 
 def _file_faults(
@@ -75,16 +91,44 @@ def _file_faults(
     role: Role,
     file: ArchivedFile,
     service: Service,
-    simulator: SimulatedOpenAI | None,
+    simulated: Simulated | None,
 ) -> Iterator[str]:
     """Compare an object with what was announced of it, and with the file itself."""
     found = service.fetch(str(file.s3_uri).split("/", 3)[3])
     if (found.size, found.crc32) != (file.bytes, file.crc32):
         yield f"{file.s3_uri} is not what batch.archived says of it"
-    if simulator and role is not Role.RECORD:
-        file_id = simulator.batch(batch.id)[f"{role}_file_id"]
-        if not file_id or _sha256(simulator.file(str(file_id))) != found.sha256:
+    if simulated and role is not Role.RECORD:
+        openai = simulated.openai
+        file_id = openai.batch(batch.id)[f"{role}_file_id"]
+        if not file_id or _sha256(openai.file(str(file_id))) != found.sha256:
             yield f"{file.s3_uri} is not the file that OpenAI has"
+
+
+def _heard(
+    batches: Sequence[Batch], openai: SimulatedOpenAI, sender: Webhooks
+) -> tuple[str, dict[str, Any]]:
+    """Tell what became of the webhooks, and how soon a subscriber had word of the ends."""
+    attempts = [*sender.attempts]
+    ends = [(batch, batch.end) for batch in batches if batch.end]
+    waits = [batch.heard_at[end.id] - openai.ends_at(batch.id) for batch, end in ends]
+    facts = {
+        "sent": len({attempt.webhook_id for attempt in attempts}),
+        "attempts": len(attempts),
+        "twice": len({attempt.webhook_id for attempt in attempts if attempt.second}),
+        "lost": sum(attempt.lost for attempt in attempts),
+        "unanswered": sum(a.status is None and not a.lost for a in attempts),
+        "refused": sum(a.status is not None and not a.taken for a in attempts),
+        "ends": len(ends),
+        "observed": sum(end.data.observed_by == BY_WEBHOOK for _, end in ends),
+        "median_seconds": round(median(waits), 3) if waits else None,
+    }
+    told = (
+        "\n{sent} webhooks in {attempts} attempts: {twice} sent twice; {lost} attempts lost on"
+        " purpose, {unanswered} unanswered, {refused} refused."
+        "\n{observed} of {ends} ends were observed by a webhook;"
+        " median from an end to its event at the subscriber: {median_seconds} s."
+    )
+    return told.format(**facts), {"kind": "webhooks", **facts}
 
 
 def _lines(batch: Batch, faults: list[str]) -> Iterator[str]:

@@ -8,16 +8,18 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batchwatch.openai import Account, OpenAI
-from local.conclude import conclude
+from local.conclude import Simulated, conclude
 from local.deploy import build_layer, deploy
 from local.emulator import Emulator
 from local.scenario import scenario
 from local.service import ACCOUNT, Batch, PollError, Service, Subscriber
-from local.simulator import SimulatedOpenAI
+from local.simulator import Mischief, SimulatedOpenAI, Webhooks
+from local.simulator.webhooks import fresh_secret
 
 if TYPE_CHECKING:
     from local.screen import Lines
@@ -29,6 +31,10 @@ PARAMETERS = {  # seconds where AWS would take minutes
     "ArchiveVisibility": "310",
     "LongestRetry": "4",
 }
+HEARING = 12
+"""Seconds until a webhook must be answered; here a process may have to start for it."""
+MISCHIEF = Mischief(twice=0.3, late=0.3, lost=0.3, hold=2, seed=22)
+"""Of the dozen webhooks of the built-in scenario, some of each kind."""
 PATIENCE = 120
 """Seconds that the built-in scenario may take; a large file gets more."""
 LAST_CALL = 45
@@ -42,6 +48,7 @@ class Options:
     """What was asked for on the command line. Times in seconds, size in bytes.
 
     `track`: batches to watch alone; of an API with none of them, everything is watched.
+    `webhooks`: whether the simulated OpenAI tells of the ends by itself.
     """
 
     base_url: str | None = None
@@ -52,6 +59,7 @@ class Options:
     events: Path | None = None
     archive: Path | None = None
     size: int = 0
+    webhooks: bool = False
 
 
 @dataclass
@@ -70,7 +78,7 @@ class Run:
     awaited: frozenset[str] = frozenset()
     set_aside: list[str] = field(default_factory=list)
     in_trouble: bool = False
-    simulator: SimulatedOpenAI | None = None
+    simulated: Simulated | None = None
 
     def go(self) -> list[str]:
         """Do it all; return what went wrong, in words."""
@@ -96,8 +104,9 @@ class Run:
         with ThreadPoolExecutor(1) as pool:
             layer = pool.submit(build_layer, folder)
             emulator = stack.enter_context(Emulator(folder))
-            alone = {"Discovery": "off"} if self.options.track else {}
-            outputs = deploy(emulator, layer.result(), parameters=PARAMETERS | alone)
+            wanted = {"Discovery": "off"} if self.options.track else {}
+            wanted |= {"Webhooks": "on"} if self.options.webhooks else {}
+            outputs = deploy(emulator, layer.result(), parameters=PARAMETERS | wanted)
         return Service(emulator, outputs)
 
     def _connect(self, stack: ExitStack, folder: Path, service: Service) -> OpenAI:
@@ -106,12 +115,23 @@ class Run:
         if base_url is None or key is None:
             key = "sk-simulated"
             simulator = SimulatedOpenAI(key=key, directory=folder / "openai")
-            self.simulator = stack.enter_context(simulator)
+            self.simulated = self._simulate(stack, simulator, service)
             base_url = simulator.base_url
-        service.put_key(key, base_url)
+        service.put_key(key, base_url, self.simulated.secrets if self.simulated else [])
         openai = OpenAI(Account(ACCOUNT, key, base_url))
         stack.callback(openai.close)
         return openai
+
+    def _simulate(
+        self, stack: ExitStack, simulator: SimulatedOpenAI, service: Service
+    ) -> Simulated:
+        """Let it answer, and send webhooks if wanted."""
+        stack.enter_context(simulator)
+        if not self.options.webhooks:
+            return Simulated(simulator)
+        endpoint = service.endpoint(fresh_secret())
+        sender = Webhooks(simulator, endpoint, mischief=MISCHIEF, patience=HEARING)
+        return Simulated(simulator, stack.enter_context(sender))
 
     def _begin(self, service: Service) -> None:
         """Register what was named, or let there be batches that the service is to find."""
@@ -122,9 +142,10 @@ class Run:
             self._look_at(service.tick(), service)  # only what ends after a poll is announced
             if self.in_trouble:
                 raise PollError(f"the first poll failed: {'; '.join(self.set_aside)}")
-        if self.simulator:
+        if self.simulated:
+            _try_out(self.simulated.webhooks)
             for script in scenario(self.options.size):
-                batch_id = self.simulator.add(script)
+                batch_id = self.simulated.openai.add(script)
                 self.batches[batch_id] = Batch(batch_id, script.name)
         self.awaited = frozenset(self.batches)
         watching = f"Watching {len(self.awaited)} batches." if self.awaited else FINDING
@@ -166,7 +187,7 @@ class Run:
     def _patience(self) -> float:
         if self.options.run_for is not None:
             return self.options.run_for
-        return PATIENCE + self.options.size / _SLOWEST if self.simulator else float("inf")
+        return PATIENCE + self.options.size / _SLOWEST if self.simulated else float("inf")
 
     def _look_at(self, counts: dict[str, Any], service: Service) -> None:
         """Show what a poll had to set aside, once for each reason."""
@@ -186,7 +207,7 @@ class Run:
                     events.write(message + "\n")
             subject = json.loads(message)["subject"]
             batch = self.batches.setdefault(subject, Batch(subject, subject[:18]))
-            self.screen.event(batch, batch.take(message))
+            self.screen.event(batch, batch.take(message, listener.heard_at[message]))
         for batch in self.batches.values():
             if not batch.closed:
                 batch.record = service.record(batch.id)
@@ -197,8 +218,14 @@ class Run:
         if self.in_trouble and not self.batches:
             faults = [f"no batch could be found: {'; '.join(self.set_aside)}"]
         batches = list(self.batches.values())
-        faults = conclude(batches, service, self.screen, self.simulator, faults)
+        faults = conclude(batches, service, self.screen, self.simulated, faults)
         if self.options.archive:
             for key in service.stored():
                 service.fetch(key, self.options.archive / key)
         return faults
+
+
+def _try_out(sender: Webhooks | None) -> None:
+    """Let the function be called once before it matters: the first call takes seconds."""
+    if sender and (status := sender.try_out()) != HTTPStatus.OK:
+        raise PollError(f"a webhook sent to try it out was answered with {status}")

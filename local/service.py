@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 from batchwatch.errors import BatchwatchError
 from batchwatch.events import BatchEvent
 from batchwatch.ledger import Ledger
+from local.simulator import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from batchwatch.batch import Role
@@ -44,8 +47,8 @@ class Batch:
     """A batch on the way, as seen from outside.
 
     `registered`: by us; the service finds the others by itself. `messages` as they came, repeated
-    ones too; `events` each once, in sequence. `ended`: the terminal status that its API shows;
-    `unasked`: why the API could not be asked.
+    ones too; `events` each once, in sequence, and when each was heard of first, by its id. `ended`:
+    the terminal status that its API shows; `unasked`: why the API could not be asked.
     """
 
     id: str
@@ -53,14 +56,16 @@ class Batch:
     registered: bool = False
     messages: list[str] = field(default_factory=list)
     events: list[BatchEvent] = field(default_factory=list)
+    heard_at: dict[str, float] = field(default_factory=dict)
     record: Record | None = None
     ended: str | None = None
     unasked: str | None = None
 
-    def take(self, message: str) -> BatchEvent:
+    def take(self, message: str, heard_at: float) -> BatchEvent:
         """Take in a message of the topic."""
         event = BatchEvent.model_validate_json(message)
         self.messages.append(message)
+        self.heard_at.setdefault(event.id, heard_at)
         by_id = {e.id: e for e in (*self.events, event)}
         self.events = sorted(by_id.values(), key=lambda e: e.data.sequence)
         return event
@@ -74,6 +79,11 @@ class Batch:
         else:
             self.ended = str(said.status) if said.status.terminal else None
             self.unasked = None
+
+    @property
+    def end(self) -> BatchEvent | None:
+        """The event that told of its end."""
+        return next((event for event in self.events if event.type == f"batch.{self.ended}"), None)
 
     @property
     def found(self) -> bool:
@@ -111,12 +121,20 @@ class Service:
         self._ledger = Ledger(emulator.client("dynamodb"), outputs["LedgerTable"])
         self._s3 = emulator.client("s3")
 
-    def put_key(self, api_key: str, base_url: str) -> None:
+    def put_key(self, api_key: str, base_url: str, webhook_secrets: Sequence[str] = ()) -> None:
         """Fill in the secret, as the README tells."""
-        secret = {"accounts": {ACCOUNT: {"api_key": api_key, "base_url": base_url}}}
+        account: dict[str, object] = {"api_key": api_key, "base_url": base_url}
+        if webhook_secrets:
+            account["webhook_secrets"] = [*webhook_secrets]
         self._emulator.client("secretsmanager").put_secret_value(
-            SecretId=self.outputs["KeysSecret"], SecretString=json.dumps(secret)
+            SecretId=self.outputs["KeysSecret"],
+            SecretString=json.dumps({"accounts": {ACCOUNT: account}}),
         )
+
+    def endpoint(self, secret: str) -> Endpoint:
+        """Where OpenAI's webhooks go; the emulator knows the function by its address's name."""
+        host = urlsplit(self.outputs["WebhookUrl"]).netloc
+        return Endpoint(f"{self._emulator.endpoint}/", secret, host)
 
     def track(self, batch_id: str) -> None:
         """Register a batch by the write that the README gives."""
@@ -173,7 +191,10 @@ class Service:
 
 
 class Subscriber:
-    """A queue on the topic, read in a thread; every message as it came."""
+    """A queue on the topic, read in a thread; every message as it came.
+
+    `heard_at`: when each message came first, in seconds since 1970, by its text.
+    """
 
     def __init__(self, emulator: Emulator, topic: str) -> None:
         sqs = emulator.client("sqs")
@@ -196,6 +217,7 @@ class Subscriber:
             Endpoint=arn,
             Attributes={"RawMessageDelivery": "true"},
         )
+        self.heard_at: dict[str, float] = {}
         self._received: list[str] = []
         self._taken = 0
         self._stop = threading.Event()
@@ -221,6 +243,7 @@ class Subscriber:
                 QueueUrl=self._queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
             )
             for message in answer.get("Messages", []):
+                self.heard_at.setdefault(message["Body"], time.time())
                 self._received.append(message["Body"])
                 self._sqs.delete_message(
                     QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"]

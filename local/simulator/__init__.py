@@ -2,5 +2,6 @@
 
 from local.simulator.lifecycle import Script
 from local.simulator.server import Fault, SimulatedOpenAI
+from local.simulator.webhooks import Endpoint, Mischief, Webhooks
 
-__all__ = ["Fault", "Script", "SimulatedOpenAI"]
+__all__ = ["Endpoint", "Fault", "Mischief", "Script", "SimulatedOpenAI", "Webhooks"]

@@ -3,6 +3,7 @@
 from bisect import insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
@@ -32,6 +33,13 @@ class Batch:
         if self.cancelled_at is None:
             return self.script
         return lifecycle.cancelled(self.script, self.created_at, self.cancelled_at)
+
+    @property
+    def ends_at(self) -> float:
+        """When it comes to its end, as far as is known by now."""
+        script = self.outcome
+        rest = 0 if script.ends == "failed" else script.running + script.finalizing
+        return self.created_at + script.validating + rest
 
     @property
     def place(self) -> tuple[float, int]:
@@ -91,6 +99,15 @@ class Store:
     def find(self, batch_id: str) -> Batch | None:
         """Return a batch, if there is one of that id."""
         return self._batches.get(batch_id)
+
+    def ends_at(self, batch_id: str) -> float:
+        """Return when a batch comes to its end."""
+        return self._batches[batch_id].ends_at
+
+    def added_after(self, count: int) -> list[Batch]:
+        """Return the batches but the first so many, in the order in which they were added."""
+        with self._lock:
+            return list(islice(self._batches.values(), count, None))
 
     def batch(self, batch_id: str) -> dict[str, Any]:
         """Return the batch object as the API shows it now."""

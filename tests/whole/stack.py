@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ from local.deploy import build_layer, deploy
 from local.emulator import Emulator
 from local.run import PARAMETERS
 from local.service import ACCOUNT, Service, Subscriber
-from local.simulator import SimulatedOpenAI
+from local.simulator import Mischief, SimulatedOpenAI, Webhooks
 from tests.judge.checker import Outside, truths
+from tests.signed import SECRET
 from tests.world import KEY
 
 if TYPE_CHECKING:
@@ -61,6 +63,13 @@ class Stack:
         batch_id = self.openai.add(script)
         self.service.track(batch_id)
         return batch_id
+
+    def webhooks(self, mischief: Mischief, patience: float = 12) -> Webhooks:
+        """Who sends OpenAI's webhooks to the function, which has been called once by now."""
+        endpoint = self.service.endpoint(SECRET)
+        sender = Webhooks(self.openai, endpoint, mischief=mischief, patience=patience)
+        assert sender.try_out() == HTTPStatus.OK
+        return sender
 
     @contextmanager
     def ticking(self, every: float = 1) -> Iterator[None]:
@@ -167,7 +176,7 @@ def deployed(key: str = KEY, **parameters: str) -> Iterator[Stack]:
         openai = stack.enter_context(SimulatedOpenAI(key=key))
         outputs = deploy(emulator, layer.result(), parameters={**PARAMETERS, **parameters})
         service = Service(emulator, outputs)
-        service.put_key(key, openai.base_url)
+        service.put_key(key, openai.base_url, [SECRET] if "WebhookUrl" in outputs else [])
         listener = stack.enter_context(service.subscribe())
         yield Stack(emulator, service, openai, listener, folder)
         assert openai.errors == []
