@@ -136,7 +136,7 @@ def test_a_secret_that_names_no_accounts_is_refused_without_being_repeated(text:
 
 
 def test_a_secret_may_name_no_account_yet() -> None:
-    assert read_accounts('{"accounts": {}}') == ([], [])
+    assert read_accounts('{"accounts": {}}') == ([], [], [], [])
 
 
 def test_an_account_name_begins_like_an_id_since_it_becomes_part_of_keys() -> None:

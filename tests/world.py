@@ -17,10 +17,12 @@ from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
 from batchwatch.transfer import Shift
 from local.deploy import read_template
+from tests.signed import SECRET, webhook
 
 if TYPE_CHECKING:
     from batchwatch.record import Record
     from batchwatch.report import Report
+    from batchwatch.webhook import Heard
     from local.simulator import Script, SimulatedOpenAI
 
 ACCOUNT = "default"
@@ -107,6 +109,10 @@ class World:
         """Poll once, `after` seconds from now."""
         self.clock.now += after
         return self.runtime.poller.poll()
+
+    def hear(self, batch_id: str, of: str = "batch.completed") -> Heard:
+        """Let OpenAI tell, signed, that a batch has ended just now."""
+        return self.runtime.webhook.hear(webhook(batch_id, self.clock.now, of=of))
 
     def archive(self) -> list[Report]:
         """Work off the archive queue once; what is not done stays there, for later."""
@@ -209,7 +215,7 @@ def build(openai: SimulatedOpenAI, clock: Clock) -> World:
         },
         inbox,
     )
-    key = {"api_key": KEY, "base_url": openai.base_url}
+    key = {"api_key": KEY, "base_url": openai.base_url, "webhook_secrets": [SECRET]}
     world.put_secret(json.dumps({"accounts": {ACCOUNT: key}}))
     return world
 

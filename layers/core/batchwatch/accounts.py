@@ -1,24 +1,29 @@
 """Which accounts to watch: one JSON secret, read through a cache, never in the environment.
 
 `{"accounts": {"default": {"api_key": "sk-…", "base_url"?: …, "organization"?: …, "project"?: …,
-"api_version"?: "2024-10-21", "auth"?: "bearer" | "api-key"}}}`
+"api_version"?: "2024-10-21", "auth"?: "bearer" | "api-key", "webhook_secrets"?: ["whsec_…"]}}}`
 
-The last two are for Azure: its version is sent with every request, and its key as `api-key`.
+Version and auth are for Azure: the one is sent with every request, and its key as `api-key`.
+The webhook secrets are those that OpenAI signs with; two, while one takes the place of the other.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from batchwatch.errors import SecretError
+from batchwatch.errors import RefusedWebhookError, SecretError
 from batchwatch.openai import BASE_URL, Account, safe_base_url
+from batchwatch.signature import key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -35,30 +40,52 @@ _FIELDS = {
 }
 _FIELD = re.compile(r"[a-z_]{1,32}")  # what is none may be a key in the wrong place
 CACHE_SECONDS = 300
+AGAIN = 30
+"""Seconds between two reads out of turn, so that nobody from outside can make many of them."""
 
 
 class Readable(NamedTuple):
-    """The accounts of a secret, and what is the matter with the others."""
+    """The accounts of a secret, and what is the matter with the others.
+
+    `signers`: accounts with the keys of their webhooks; `weak`: what of those is no key.
+    """
 
     accounts: list[Account]
     troubles: list[SecretError]
+    signers: list[tuple[str, bytes]]
+    weak: list[SecretError]
 
 
 class Accounts:
     """The accounts of the secret, as of at most five minutes ago."""
 
-    def __init__(self, secrets: SecretsManagerClient, secret: str) -> None:
+    def __init__(
+        self,
+        secrets: SecretsManagerClient,
+        secret: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._provider = SecretsProvider(boto3_client=secrets)
         self._secret = secret
+        self._clock = clock
+        self._tried_again = 0.0
+        self._failed: tuple[float, str] | None = None
 
     def all(self) -> Readable:
         """Every account; SecretError where the secret cannot be used at all.
 
-        One that names no account yet is about to be filled in: it is read afresh each time.
+        One that names no account yet is about to be filled in: it is read afresh.
         """
         readable = read_accounts(self._text())
         empty = not readable.accounts and not readable.troubles
-        return read_accounts(self._text(fresh=True)) if empty else readable
+        return (empty and self.afresh()) or readable
+
+    def afresh(self) -> Readable | None:
+        """Read what may have changed just now; None if that was asked only just now."""
+        if self._clock() < self._tried_again + AGAIN:
+            return None
+        self._tried_again = self._clock()
+        return read_accounts(self._text(fresh=True))
 
     def get(self, name: str) -> Account:
         """Return the account of that name."""
@@ -68,11 +95,15 @@ class Accounts:
         raise SecretError(f"the secret has no usable account {name!r}")
 
     def _text(self, *, fresh: bool = False) -> str:
+        if self._failed and self._clock() < self._failed[0] + AGAIN:
+            raise SecretError(self._failed[1])
         try:
             text = self._provider.get(self._secret, max_age=CACHE_SECONDS, force_fetch=fresh)
-            return str(text)
         except GetParameterError as error:
-            raise SecretError(f"cannot read the secret: {error}") from error
+            self._failed = self._clock(), f"cannot read the secret: {error}"
+            raise SecretError(self._failed[1]) from error
+        self._failed = None
+        return str(text)
 
 
 def read_accounts(text: str) -> Readable:
@@ -81,7 +112,7 @@ def read_accounts(text: str) -> Readable:
         entries = json.loads(text)["accounts"].items()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise SecretError('the secret must be JSON: {"accounts": {"default": {…}}}') from error
-    readable = Readable([], [])
+    readable = Readable([], [], [], [])
     for number, (name, entry) in enumerate(entries, 1):
         try:
             account = _account(number, name, entry)
@@ -89,7 +120,22 @@ def read_accounts(text: str) -> Readable:
             readable.accounts.append(account)
         except SecretError as trouble:
             readable.troubles.append(trouble)
+        else:
+            _read_signers(name, entry.get("webhook_secrets"), readable)
     return readable
+
+
+def _read_signers(name: str, secrets: object, readable: Readable) -> None:
+    """Take the webhook secrets of an account; one that is no use does not keep it from polls."""
+    if secrets is not None and not isinstance(secrets, list):
+        readable.weak.append(SecretError(f"account {name!r}: webhook_secrets is no list"))
+        return
+    for number, secret in enumerate(secrets or [], 1):
+        try:
+            readable.signers.append((name, key_of(secret)))
+        except (RefusedWebhookError, AttributeError):
+            weak = f"account {name!r}: webhook secret {number} is not whsec_ and 24 bytes or more"
+            readable.weak.append(SecretError(weak))
 
 
 def _refuse_a_second(account: Account, others: list[Account]) -> None:

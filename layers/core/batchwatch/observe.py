@@ -55,14 +55,18 @@ class Observer(NamedTuple):
         record = self._read(known)
         if record.v != known.v:
             return Report()  # somebody wrote since; the next poll looks again
-        return self._observed(record, said)
+        return self.take_in(record, said)[1]
+
+    def take_in(self, record: Record, said: Batch) -> tuple[Record, Report]:
+        """Take in an answer to a question asked after `record` was read; return what it is now."""
+        return self._written(record, watch(record, said, self._witness()))
 
     def missed(self, known: Record) -> Report:
         """Take in that OpenAI does not know a batch that is under watch."""
         record = self._read(known)
         if record.v != known.v or record.terminal:
             return Report()
-        report = self._written(record, missed(record, self._witness()))
+        _, report = self._written(record, missed(record, self._witness()))
         if record.lost_at is not None and self.clock() >= record.lost_at + GIVE_UP:
             self.ledger.abandon(record)
         return report
@@ -78,8 +82,8 @@ class Observer(NamedTuple):
         if record.open:
             return None  # just registered: announced, whenever it ended
         if not history:
-            return self._observed(record, said)
-        report = self._written(*ended_before(account, said, self._witness()))
+            return self.take_in(record, said)[1]
+        _, report = self._written(*ended_before(account, said, self._witness()))
         self.orders.give(account, said.id)
         return report
 
@@ -98,7 +102,7 @@ class Observer(NamedTuple):
             except OpenAIError as error:
                 report.problems.append(Problem(error, record.account, record.batch_id))
             else:
-                report += self._observed(record, said)
+                report += self.take_in(record, said)[1]
         return report
 
     def _read(self, known: Record) -> Record:
@@ -107,13 +111,10 @@ class Observer(NamedTuple):
     def _witness(self) -> Witness:
         return Witness(self.by, self.clock(), self.rules)
 
-    def _observed(self, record: Record, said: Batch) -> Report:
-        return self._written(record, watch(record, said, self._witness()))
-
-    def _written(self, record: Record, change: Change | None) -> Report:
+    def _written(self, record: Record, change: Change | None) -> tuple[Record, Report]:
         if change:
             record = self.ledger.write(record, change)
-        return Report.of(self.outbox.deliver(record))
+        return record, Report.of(self.outbox.deliver(record))
 
     def _order_again(self, record: Record) -> bool:
         """Order what nobody works on; False if there is nothing of that kind."""

@@ -32,7 +32,7 @@ class Poller(NamedTuple):
     def poll(self, stop_at: float = inf) -> Report:
         """Poll each account until `stop_at`; one in trouble does not delay the others."""
         try:
-            accounts, troubles = self.accounts.all()
+            accounts, troubles, *_ = self.accounts.all()
         except SecretError as error:
             return self.sweep.run(None) + Report(problems=[Problem(error, whole=True)])
         report = self.sweep.run(None if troubles else {account.name for account in accounts})

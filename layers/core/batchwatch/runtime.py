@@ -29,6 +29,8 @@ from batchwatch.sweep import Sweep
 from batchwatch.transfer import Archiver, Transfer
 from batchwatch.watch import Rules
 from batchwatch.watermarks import Watermarks
+from batchwatch.webhook import BY as BY_WEBHOOK
+from batchwatch.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +86,13 @@ class Runtime:
         marks = Watermarks(self.dynamodb, s.table)
         return AccountPoll(self.ledger, marks, self.observer(BY), wanted, self.clock)
 
+    @cached_property
+    def webhook(self) -> Webhook:
+        """What Webhook does."""
+        discovery = self.settings.discovery == "on"
+        seen = self.observer(BY_WEBHOOK)
+        return Webhook(self.accounts, self.openai, seen, discovery, self.clock, self._sleep)
+
     def observer(self, by: str) -> Observer:
         """What follows from an answer that somebody got."""
         return Observer(by, self.ledger, self.outbox, self.orders, self.rules, self.clock)
@@ -133,7 +142,8 @@ class Runtime:
     @cached_property
     def accounts(self) -> Accounts:
         """The secret."""
-        return Accounts(boto3.client("secretsmanager", config=_CONFIG), self.settings.secret)
+        secrets = boto3.client("secretsmanager", config=_CONFIG)
+        return Accounts(secrets, self.settings.secret, self.clock)
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:

@@ -20,9 +20,11 @@ from batchwatch.errors import (
     UnsafeIdError,
     without_keys,
 )
+from batchwatch.webhook import Answer
 
 if TYPE_CHECKING:
     from batchwatch.report import Problem, Report, Told
+    from batchwatch.webhook import Heard
 
 logger = Logger()
 metrics = Metrics(namespace="batchwatch")
@@ -56,6 +58,27 @@ def tell(report: Report, did: str, **more: int) -> dict[str, int]:
     if report.oldest_pending > LONG:
         metrics.add_metric("OldestPending", MetricUnit.Seconds, report.oldest_pending)
     return counts
+
+
+def tell_heard(heard: Heard, now: float) -> None:
+    """Tell what became of a webhook, and nothing of one that is not to be trusted."""
+    counts = {
+        "WebhooksReceived": 1,
+        "WebhooksAccepted": heard.answer is Answer.TAKEN,
+        "WebhooksDeferred": heard.answer is Answer.LATER,
+        "WebhooksUnknown": not heard.known,
+        "WebhooksRefused": heard.answer is Answer.REFUSED,
+        f"WebhooksRefused{heard.refused}": heard.refused is not None,
+    }
+    for name, count in counts.items():
+        if count:
+            metrics.add_metric(name, MetricUnit.Count, count)
+    if heard.refused:
+        logger.warning("refused", reason=heard.refused)
+    if heard.hint and heard.hint.at and heard.report.events:
+        metrics.add_metric("WebhookDelay", MetricUnit.Seconds, max(0, now - heard.hint.at))
+    if heard.report.problems or not heard.refused:
+        tell(heard.report, "heard", answer=heard.answer.value)
 
 
 def _exceptional(report: Report) -> dict[str, int]:

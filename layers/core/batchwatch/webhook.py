@@ -1,0 +1,197 @@
+"""What OpenAI says by itself: that a batch has ended. Believed when signed, and then only a hint.
+
+The batch is retrieved and observed as in a poll, so it makes no difference who comes first, how
+often, or in what order. OpenAI repeats, for three days, what is not answered by a 2xx in a few
+seconds; what it never tells, a poll finds.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from batchwatch.batch import TERMINAL, safe_id
+from batchwatch.errors import (
+    NotFoundError,
+    OpenAIError,
+    Refusal,
+    RefusedWebhookError,
+    SecretError,
+    UnsafeIdError,
+)
+from batchwatch.report import Problem, Report
+from batchwatch.signature import LONGEST_BODY, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from batchwatch.accounts import Accounts
+    from batchwatch.observe import Observer
+    from batchwatch.openai import Account, OpenAI
+
+BY = "webhook"
+PATIENCE = 3.5
+"""Seconds until the answer; OpenAI gives up after "a few"."""
+_LOOK_AGAIN = 0.5
+"""Seconds until a batch is asked for again that does not show yet what was told of it."""
+_USED = {f"batch.{status}" for status in TERMINAL}
+_MAY_BE_NEW = {Refusal.SIGNATURE, Refusal.SECRET}
+_FAR_FUTURE = 1e11
+
+
+class Answer(IntEnum):
+    """What OpenAI is told; not 410, by which it would never tell anything again."""
+
+    TAKEN = 200
+    REFUSED = 400
+    LATER = 503
+
+
+class Hint(NamedTuple):
+    """What a webhook says; `at`: when that was, in seconds since 1970."""
+
+    account: str
+    type: str
+    batch_id: str
+    at: float | None
+
+
+class Heard(NamedTuple):
+    """What became of a request.
+
+    refused  why it was not believed
+    hint     what it said, where it concerns a batch
+    known    whether OpenAI knows that batch
+    """
+
+    answer: Answer
+    report: Report
+    refused: Refusal | None = None
+    hint: Hint | None = None
+    known: bool = True
+
+
+class Webhook(NamedTuple):
+    """What Webhook does. `discovery`: whether batches that nobody registered are watched."""
+
+    accounts: Accounts
+    openai: Callable[[Account], OpenAI]
+    observer: Observer
+    discovery: bool
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def hear(self, event: object, patience: float = PATIENCE) -> Heard:
+        """Take in a request as a Function URL hands it over; answer within `patience` seconds.
+
+        Nothing is asked, read or changed of a batch before the signature is verified.
+        """
+        stop_at = self.clock() + patience
+        try:
+            headers, body = _request(event)
+            hint = _hint(self._signer(headers, body), body)
+        except RefusedWebhookError as error:
+            trouble = [Problem(why, whole=True) for why in self._secret_troubles(error.reason)]
+            return Heard(Answer.REFUSED, Report(problems=trouble), error.reason)
+        if hint is None:
+            return Heard(Answer.TAKEN, Report())
+        pool = ThreadPoolExecutor(1)
+        job = pool.submit(self._follow, hint, stop_at)
+        pool.shutdown(wait=False)
+        try:
+            return job.result(max(0, stop_at - self.clock()))
+        except TimeoutError:  # what is on its way may yet arrive: that does no harm
+            return _later(hint, Report(), OpenAIError("no time was left to follow a webhook"))
+
+    def _signer(self, headers: Mapping[str, str], body: bytes) -> str:
+        """Return the account whose webhook it is, by its secret; which may be a new one."""
+        try:
+            signers = self.accounts.all().signers
+            try:
+                return verify(headers, body, signers, self.clock())
+            except RefusedWebhookError as error:
+                again = self.accounts.afresh() if error.reason in _MAY_BE_NEW else None
+                if again is None:
+                    raise
+                return verify(headers, body, again.signers, self.clock())
+        except SecretError as error:
+            raise RefusedWebhookError(Refusal.SECRET) from error
+
+    def _secret_troubles(self, reason: Refusal) -> list[SecretError]:
+        """What is the matter with the webhook secrets, if that may be why a request is refused."""
+        if reason not in _MAY_BE_NEW:
+            return []
+        try:
+            return self.accounts.all().weak
+        except SecretError as error:
+            return [error]
+
+    def _follow(self, hint: Hint, stop_at: float) -> Heard:
+        """Look until the end that was told of is in the ledger, and out of its outbox."""
+        report = Report()
+        ledger = self.observer.ledger
+        try:
+            openai = self.openai(self.accounts.get(hint.account))
+            known = ledger.get(hint.account, hint.batch_id)
+            if known.outbox:
+                report += self.observer.left_over(known)
+            while not known.terminal and (known.v or known.open or self.discovery):
+                known, told = self.observer.take_in(known, openai.retrieve(hint.batch_id))
+                report += told
+                if known.terminal:
+                    break
+                if self.clock() + _LOOK_AGAIN >= stop_at:
+                    early = OpenAIError(f"{hint.type} was told of a batch that shows no such end")
+                    return _later(hint, report, early)
+                self.sleep(_LOOK_AGAIN)
+                known = ledger.get(hint.account, hint.batch_id)
+        except NotFoundError:  # a test event of the dashboard, or of another project
+            return Heard(Answer.TAKEN, report, hint=hint, known=False)
+        except Exception as error:  # noqa: BLE001 - told; OpenAI repeats it, and a poll comes by
+            return _later(hint, report, error)
+        return Heard(Answer.TAKEN, report, hint=hint)
+
+
+def _later(hint: Hint, report: Report, error: BaseException) -> Heard:
+    report.problems.append(Problem(error, hint.account, hint.batch_id))
+    return Heard(Answer.LATER, report, hint=hint)
+
+
+def _request(event: object) -> tuple[dict[str, str], bytes]:
+    """Return the headers, with names in lower case, and the body, as the bytes that were sent."""
+    try:
+        headers = {name.lower(): str(value) for name, value in event["headers"].items()}  # type: ignore[index]
+        text: str = event.get("body") or ""  # type: ignore[attr-defined]
+        if len(text) > 2 * LONGEST_BODY:
+            raise RefusedWebhookError(Refusal.SIZE)
+        encoded = event.get("isBase64Encoded")  # type: ignore[attr-defined]
+        return headers, base64.b64decode(text, validate=True) if encoded else text.encode()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RefusedWebhookError(Refusal.HEADERS) from error
+
+
+def _hint(account: str, body: bytes) -> Hint | None:
+    """Read what happened; None for an event that concerns no batch that has ended."""
+    try:
+        said = json.loads(body)
+        if said["type"] not in _USED:
+            return None
+        at = said.get("created_at")
+        return Hint(account, said["type"], safe_id(said["data"]["id"]), at if _moment(at) else None)
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        UnsafeIdError,
+    ) as error:
+        raise RefusedWebhookError(Refusal.BODY) from error
+
+
+def _moment(at: object) -> bool:
+    return isinstance(at, int | float) and 0 < at < _FAR_FUTURE
