@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 VECTORS = Path(os.environ.get("BATCHWATCH_CONTRACT", "")) / "webhook-vectors.json"
+DOCUMENTED = Path(__file__).parent.parent / "docs" / "webhooks.md"
 KEY, OLD_KEY = bytes(range(32)), bytes(range(32, 64))
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 DAY = 86_400
@@ -447,6 +448,13 @@ def test_the_sdk_rounds_its_clock_and_we_do_not() -> None:
             break  # else the second has changed meanwhile
     assert accepted
     assert answer(asked, before) == Refusal.CLOCK
+
+
+def test_every_difference_has_its_row_in_the_documentation() -> None:
+    sections = DOCUMENTED.read_text().partition("\n## What is refused")[2].partition("\n## ")[0]
+    tables = re.findall(r"^\|---.*\n((?:\|.*\n)+)", sections, re.MULTILINE)
+    # The clock of the SDK is not in the list, as time cannot be chosen for it.
+    assert [table.count("\n") for table in tables] == [len(WE_REFUSE) + 1, len(THEY_REFUSE)]
 
 
 def mostly(usual: Any, *odd: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -8,6 +8,7 @@ import io
 import json
 import random
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -35,11 +36,11 @@ NAMES = ("id", "timestamp", "signature")
 
 
 class Told(NamedTuple):
-    """What many requests left behind; `lines` of log and metrics, each kind once."""
+    """What many requests left behind: answers, calls to AWS, kinds of lines of log and metrics."""
 
-    answers: dict[int, int]
+    answers: Counter[int]
+    calls: Counter[str]
     lines: set[str]
-    calls: set[str]
     seconds: float
 
 
@@ -144,18 +145,20 @@ class Noise:
 def hear(invoke: Handlers, events: Iterator[Any]) -> Told:
     """Call the function with each in one process, as Lambda does."""
     invoke("webhook", {})  # its environment
-    calls: set[str] = set()
+    told = Told(Counter(), Counter(), set(), time.monotonic())
     theirs = runtime()
     secrets = theirs.accounts._provider.client
     for each in (theirs.dynamodb, theirs.sns, theirs.s3, theirs.sqs, secrets):
-        each.meta.events.register("before-call.*", lambda model, **_: calls.add(model.name))
+        each.meta.events.register(
+            "before-call.*", lambda model, **_: told.calls.update([model.name])
+        )
     handler: Callable[[Any, Context], dict[str, int]] = importlib.import_module("webhook").handler
-    context, told = Context("webhook"), Told({}, set(), calls, time.monotonic())
+    context = Context("webhook")
     for event in events:
         lines = io.StringIO()
         logger.registered_handler.setStream(lines)  # type: ignore[attr-defined]
         answer = handler(event, context)
-        told.answers[answer["statusCode"]] = told.answers.get(answer["statusCode"], 0) + 1
+        told.answers[answer["statusCode"]] += 1
         assert set(answer) == {"statusCode"}
         printed = lines.getvalue() + invoke.capsys.readouterr().out
         told.lines.update(map(timeless, printed.splitlines()))
@@ -185,7 +188,8 @@ def play(world: World, invoke: Handlers, requests: int) -> None:
     told = hear(invoke, (noise.unsigned() for _ in range(requests)))
 
     assert told.answers == {400: requests}
-    assert told.calls <= {"GetSecretValue"}
+    assert set(told.calls) == {"GetSecretValue"}
+    assert told.calls["GetSecretValue"] <= 3 + told.seconds / 30  # nobody makes us read on and on
     assert len(world.openai.requests) == asked
     reasons = {said.get("reason") for said in map(json.loads, told.lines)} - {None}
     assert reasons == set(Refusal) - {Refusal.SECRET, Refusal.BODY}
@@ -194,7 +198,7 @@ def play(world: World, invoke: Handlers, requests: int) -> None:
     told = hear(invoke, (noise.signed() for _ in range(requests // 5)))
 
     assert set(told.answers) == {200, 400}
-    assert told.calls <= {"GetSecretValue", "GetItem"}
+    assert set(told.calls) <= {"GetSecretValue", "GetItem"}
     assert {request.method for request in world.openai.requests[asked:]} == {"GET"}
     silent(told)
 
