@@ -205,6 +205,7 @@ SECRETS = {
     SECRET[:20] + "=" + SECRET[20:]: None,
     SECRET[:20] + "\n" + SECRET[20:]: None,
     SECRET[:20] + "-_.\n" + SECRET[20:]: None,  # of the right length, but for these
+    SECRET.replace("_", "_ "): None,
     "whsec_": None,
     "whsec_====": None,
     "": None,
