@@ -122,15 +122,17 @@ class Noise:
         """Say in a body what makes no sense, or of what is not here."""
         types = ["batch.completed", "batch.failed", "batch.completed", "BATCH.COMPLETED", CANARY]
         said: Any = {"type": self.draw.choice(types), "created_at": self._anything()}
-        said["data"] = {"id": self.draw.choice([self._anything(), f"batch_{CANARY}", CANARY * 60])}
+        unknown = f"batch_{CANARY}"
+        said["data"] = {"id": self.draw.choice([unknown, unknown, CANARY * 60, self._anything()])}
         unused = {"type": "batch.in_progress", "data": {"id": self.batch_id}}
         part = json.dumps(said)[: self.draw.randrange(60)]
         said = self.draw.choice([
             said, said, unused, {**said, "data": self._anything()}, {**said, "type": unused},
             {**unused, "type": self._anything()}, self._anything(),
         ])  # fmt: skip
+        whole = json.dumps(said)
         return self.draw.choice([
-            json.dumps(said).encode(), json.dumps(said).encode(), json.dumps(said).encode("utf-16"),
+            *[whole.encode()] * 6, whole.encode("utf-16"),
             part.encode(), b"\xff" + part.encode(), self.draw.randbytes(40), b"",
             b"[" * 60_000, b'{"type": ' + b"9" * 9999 + b"}",
         ])  # fmt: skip
