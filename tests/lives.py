@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from batchwatch.batch import Batch, Role
+from batchwatch.ending import file_ended
 from batchwatch.events import BatchEvent
 from batchwatch.record import ABSENCE, Change, File, FileState, Record, ended
-from batchwatch.watch import Rules, Witness, file_ended, missed, watch
+from batchwatch.telling import Rules, Witness
+from batchwatch.watch import missed, watch
 from tests.builders import BATCH, CREATED, batch
 
 RULES = Rules("urn:batchwatch:stack", grace=600)

@@ -10,10 +10,10 @@ import pytest
 
 import batchwatch.listing
 from batchwatch.discovery import DAY
+from batchwatch.ending import HOUR
 from batchwatch.openai import OpenAI
 from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
-from batchwatch.watch import HOUR
 from batchwatch.watermarks import Watermarks
 from local.simulator import Script
 from tests.judge.checker import faults

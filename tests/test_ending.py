@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from batchwatch.batch import Batch, Role
+from batchwatch.ending import HOUR, LATE_IDS
 from batchwatch.record import QUEUE, Change, File, FileState, Lease
-from batchwatch.watch import HOUR, LATE_IDS, Witness, ended_before
+from batchwatch.telling import Witness
+from batchwatch.watch import ended_before
 from tests.builders import (
     BATCH,
     CREATED,

@@ -9,7 +9,8 @@ import pytest
 from batchwatch.batch import Batch, Role, Status
 from batchwatch.ledger import Found
 from batchwatch.record import Change, File, FileState, Record
-from batchwatch.watch import Rules, Witness, ended_before, missed, news, watch
+from batchwatch.telling import Rules, Witness
+from batchwatch.watch import ended_before, missed, news, watch
 from tests.builders import CREATED, batch, counts
 from tests.world import ACCOUNT
 

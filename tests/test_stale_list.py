@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from batchwatch.discovery import DAY
-from batchwatch.watch import HOUR
+from batchwatch.ending import HOUR
 from batchwatch.watermarks import Watermarks
 from local.simulator import Script
 from tests.judge.checker import faults

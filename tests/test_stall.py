@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from batchwatch.batch import Batch, Role
 from batchwatch.record import Record
 from batchwatch.stall import USUAL, Limits, Stall, stall
-from batchwatch.watch import Witness, missed, news, watch
+from batchwatch.telling import Witness
+from batchwatch.watch import missed, news, watch
 from local.deploy import read_template
 from tests.builders import (
     BATCH,

@@ -89,6 +89,13 @@ def test_the_python_of_the_functions_is_that_of_the_layer() -> None:
     assert f"--python-version {python} " in (ROOT / "layers/core/Makefile").read_text()
 
 
+def test_there_is_no_address_for_webhooks_unless_it_is_wanted() -> None:
+    assert TEMPLATE["Parameters"]["Webhooks"]["Default"] == "off"
+    for name, said in {**RESOURCES, **TEMPLATE["Outputs"]}.items():
+        wanted = "WebhooksOn" if name.startswith("Webhook") else None
+        assert said.get("Condition") == wanted, name
+
+
 def test_the_archiver_is_sent_every_terminal_status_and_nothing_else() -> None:
     wanted = RESOURCES["EndedBatches"]["Properties"]["FilterPolicy"]
 

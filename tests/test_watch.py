@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchwatch.batch import Batch, Role, Status
-from batchwatch.record import FileState
-from batchwatch.watch import HOUR, LATE_IDS, digest
+from batchwatch.ending import HOUR, LATE_IDS
+from batchwatch.record import FileState, digest
 from tests.builders import (
     CREATED,
     ERROR,

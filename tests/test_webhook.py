@@ -1,15 +1,18 @@
-"""A signed webhook is followed at once, like a poll of that one batch; anything else changes nothing."""
+"""A signed webhook is followed at once, like a poll of its batch; anything else changes nothing."""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from batchwatch.accounts import AGAIN
 from batchwatch.errors import Refusal
 from batchwatch.webhook import Answer
-from local.simulator import Script
+from local.simulator import Fault, Script
+from tests.handlers import sample
 from tests.judge.checker import faults
 from tests.judge.collect import collect
 from tests.signed import SECRET, signed, webhook
@@ -21,13 +24,37 @@ if TYPE_CHECKING:
 
 SCRIPT = Script(name="b", endpoint="/v1/embeddings", requests=9, ends="completed")
 LIFE = 10  # seconds; then SCRIPT has ended
+TROUBLES: tuple[dict[str, Any], ...] = (
+    *({"status": status} for status in (500, 429, 401, 403)),
+    {"status": 200, "body": b"<html>"},
+    {"delay": 9},
+)
+NOTHING = (
+    *(b"", b"null", b"[]", b'"batch"', b"{", b"\xff", b"[" * 9000, b'{"type": "batch.completed"}'),
+    b'{"type": ["batch.completed"]}',
+    b'{"type": "batch.completed", "data": {"id": 7}}',
+    b'{"type": "batch.completed", "data": {"id": "../files"}}',
+)
+NEW = "whsec_" + "bmV3" * 8
 
 
-def ended(world: World, script: Script = SCRIPT, *, found: bool = False) -> str:
+def ended(world: World, script: Script = SCRIPT, *, found: bool = True) -> str:
     """A batch that has ended, which nobody has polled."""
     batch_id = world.batch(script, found=found)
     world.clock.now += LIFE
     return batch_id
+
+
+def fill_in(world: World, *secrets: Any, **more: Any) -> None:
+    """Put other webhook secrets into the account, and more accounts beside it."""
+    key = {"api_key": KEY, "base_url": world.openai.base_url}
+    accounts = {ACCOUNT: key | {"webhook_secrets": list(secrets)}}
+    world.put_secret(json.dumps({"accounts": accounts | {n: key | e for n, e in more.items()}}))
+
+
+def told(world: World) -> list[tuple[str, str, str]]:
+    """What a subscriber has heard, and of whom."""
+    return [(e.type, e.subject, e.data.account) for e in world.events()]
 
 
 @pytest.mark.parametrize("found", [False, True])
@@ -46,7 +73,7 @@ def test_webhooks_alone_bring_every_end_and_every_file(world: World) -> None:
         Script(name=end, endpoint="/v1/embeddings", requests=9, ends=end, failed=1)
         for end in ("completed", "failed", "expired", "cancelled")
     ]
-    batches = {ended(world, script, found=True): script.ends for script in ends}
+    batches = {ended(world, script): script.ends for script in ends}
     messages = []
 
     for batch_id, end in batches.items():
@@ -58,17 +85,251 @@ def test_webhooks_alone_bring_every_end_and_every_file(world: World) -> None:
     assert not any(world.record(batch_id).open for batch_id in batches)
 
 
-def test_what_is_told_twice_or_late_changes_nothing(world: World) -> None:
+def test_what_comes_again_or_in_another_order_changes_nothing(world: World) -> None:
     batch_id = ended(world)
     world.hear(batch_id)
     world.archive()
-    told, before = world.messages(), world.record(batch_id)
-    asked = len(world.openai.requests)
+    before, asked = world.record(batch_id), len(world.openai.requests)
+    assert len(world.messages()) == 2
 
     for of in ("batch.completed", "batch.failed"):
         assert world.hear(batch_id, of).answer is Answer.TAKEN
 
-    assert len(told) == 2
     assert world.messages() == []
     assert world.record(batch_id) == before
     assert len(world.openai.requests) == asked
+
+
+def test_the_type_of_a_webhook_is_not_believed(world: World) -> None:
+    batch_id = ended(world)
+
+    assert world.hear(batch_id, "batch.failed").answer is Answer.TAKEN
+
+    assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
+
+
+def test_a_batch_that_openai_does_not_know_is_not_watched(world: World) -> None:
+    heard = world.hear("batch_abc123")
+
+    assert (heard.answer, heard.known) == (Answer.TAKEN, False)
+    assert list(world.runtime.ledger.open_rows(ACCOUNT)) == []
+    assert not world.record("batch_abc123").v
+
+
+def test_what_is_no_end_of_a_batch_is_taken_and_no_more(world: World) -> None:
+    batch_id = ended(world)
+
+    for of in ("response.completed", "batch.created", ""):
+        assert world.hear(batch_id, of).answer is Answer.TAKEN
+
+    assert world.openai.requests == []
+    assert told(world) == []
+
+
+def test_what_openai_cannot_be_asked_about_is_wanted_again_later(world: World) -> None:
+    batch_id = ended(world)
+
+    for trouble in TROUBLES:
+        world.restart()
+        world.openai.faults = [Fault("GET /v1/batches/", times=-1, **trouble)]
+        began = time.monotonic()
+        heard = world.runtime.webhook.hear(webhook(batch_id, world.clock.now), patience=0.3)
+        assert time.monotonic() - began < 4
+        assert heard.answer is Answer.LATER
+        assert [problem.batch_id for problem in heard.report.problems] == [batch_id]
+        assert not world.record(batch_id).v
+
+    world.openai.faults = []
+    world.restart()
+    assert world.hear(batch_id).answer is Answer.TAKEN
+    assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
+
+
+def test_an_end_that_openai_does_not_show_yet_is_waited_for_a_little(world: World) -> None:
+    batch_id = ended(world)
+
+    def hide(said: dict[str, Any]) -> None:
+        said.update(status="finalizing", completed_at=None, output_file_id=None)
+
+    world.openai.fault("GET /v1/batches/", times=2, edit=hide)
+
+    assert world.hear(batch_id).answer is Answer.TAKEN
+
+    assert [event for event, *_ in told(world)] == ["batch.finalizing", "batch.completed"]
+
+
+def test_an_end_without_its_files_is_wanted_again_until_they_are_there(world: World) -> None:
+    batch_id = ended(world)
+    late = world.openai.fault(
+        "GET /v1/batches/", times=-1, edit=lambda said: said.update(output_file_id=None)
+    )
+
+    assert world.hear(batch_id).answer is Answer.LATER
+    assert told(world) == []
+
+    late.times = 0
+    assert world.hear(batch_id).answer is Answer.TAKEN
+    assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
+
+
+def test_what_somebody_was_interrupted_in_is_published(world: World) -> None:
+    batch_id = ended(world)
+    world.runtime.sns.meta.events.register("before-call.sns.Publish", _fail, unique_id="fail")
+    assert world.hear(batch_id).answer is Answer.LATER
+    world.runtime.sns.meta.events.unregister("before-call.sns.Publish", unique_id="fail")
+
+    assert world.hear(batch_id).answer is Answer.TAKEN
+
+    assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
+
+
+def _fail(**_: Any) -> None:
+    raise ConnectionError
+
+
+def test_without_discovery_only_what_was_registered_is_followed(world: World) -> None:
+    world.environment["BATCHWATCH_DISCOVERY"] = "off"
+    world.restart()
+    others, mine = ended(world), ended(world, found=False)
+
+    assert world.hear(others).answer is Answer.TAKEN
+    assert world.hear(mine).answer is Answer.TAKEN
+
+    assert told(world) == [("batch.completed", mine, ACCOUNT)]
+
+
+def test_accounts_are_told_apart_by_their_secret(world: World) -> None:
+    fill_in(world, SECRET, research={"project": "proj_1", "webhook_secrets": [NEW]})
+    batch_id = ended(world)
+
+    world.runtime.webhook.hear(webhook(batch_id, world.clock.now, secret=NEW))
+
+    assert told(world) == [("batch.completed", batch_id, "research")]
+
+
+def test_a_secret_may_take_the_place_of_another_at_any_time(world: World) -> None:
+    first, second, third = ended(world), ended(world), ended(world)
+    assert world.hear(first).answer is Answer.TAKEN
+
+    fill_in(world, NEW, SECRET)
+    now = world.clock.now
+    assert world.runtime.webhook.hear(webhook(second, now, secret=NEW)).answer is Answer.TAKEN
+    assert world.hear(third).answer is Answer.TAKEN
+
+    assert [batch_id for _, batch_id, _ in told(world)] == [first, second, third]
+
+
+def test_nobody_from_outside_can_have_the_secret_read_again_and_again(world: World) -> None:
+    reads: list[str] = []
+    stranger = webhook("batch_1", world.clock.now, secret=NEW)
+
+    def knock() -> None:
+        for _ in range(50):
+            assert world.runtime.webhook.hear(stranger).answer is Answer.REFUSED
+
+    for secret in ("", "{}", "not JSON", '{"accounts": {}}'):
+        if secret:
+            world.put_secret(secret)
+        world.restart()
+        events = world.runtime.accounts._provider.client.meta.events
+        events.register("before-call.secretsmanager", lambda **_: reads.append("read"))
+        knock()
+        assert len(reads) <= 2
+        world.clock.now += AGAIN
+        knock()
+        assert len(reads) <= 3
+        reads.clear()
+
+
+def test_a_secret_that_is_none_accepts_nothing_and_harms_no_poll(world: World) -> None:
+    batch_id = ended(world, found=False)
+
+    for secrets in ((), ("",), ("whsec_",), ("whsec_c2hvcnQ=",), ("short",), (7, None, ["x"])):
+        fill_in(world, *secrets)
+        world.restart()
+        heard = world.runtime.webhook.hear(webhook(batch_id, world.clock.now, secret="whsec_"))
+        assert (heard.answer, heard.refused) == (Answer.REFUSED, Refusal.SECRET)
+        assert len(heard.report.problems) == len(secrets)
+
+    assert world.poll().problems == []
+    assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
+
+
+def test_one_bad_secret_does_not_hold_up_the_others(world: World) -> None:
+    fill_in(world, "whsec_short", SECRET)
+
+    assert world.hear(ended(world)).answer is Answer.TAKEN
+
+
+def test_a_row_that_cannot_be_read_is_told_and_wanted_again(world: World) -> None:
+    batch_id = ended(world)
+    key = {"account": {"S": ACCOUNT}, "batch_id": {"S": batch_id}}
+    item = key | {"v": {"S": "one"}}
+    world.runtime.dynamodb.put_item(TableName="ledger", Item=item)
+
+    heard = world.hear(batch_id)
+
+    assert heard.answer is Answer.LATER
+    assert [problem.batch_id for problem in heard.report.problems] == [batch_id]
+
+
+def test_the_sample_event_is_signed_with_the_secret_of_the_tests(world: World) -> None:
+    event = sample("webhook")
+    world.clock.now = float(event["headers"]["webhook-timestamp"])
+
+    heard = world.runtime.webhook.hear(event)
+
+    assert heard.answer is Answer.TAKEN
+    assert heard.hint
+    assert heard.hint.batch_id == json.loads(event["body"])["data"]["id"]
+
+
+def test_a_body_counts_by_its_bytes_however_it_is_handed_over(world: World) -> None:
+    batch_id = ended(world)
+
+    event = webhook(batch_id, world.clock.now, encoded=True)
+
+    assert world.runtime.webhook.hear(event).answer is Answer.TAKEN
+    assert [subject for _, subject, _ in told(world)] == [batch_id]
+
+
+def test_what_is_signed_but_says_nothing_is_refused(world: World) -> None:
+    for body in NOTHING:
+        heard = world.runtime.webhook.hear(signed(body, world.clock.now, encoded=True))
+
+        assert (heard.answer, heard.refused) == (Answer.REFUSED, Refusal.BODY), body
+
+
+def test_each_outcome_is_counted_and_told_once(world: World, invoke: Handlers) -> None:
+    batch_id, now = ended(world), time.time()
+
+    taken = invoke("webhook", webhook(batch_id, now - 7))
+    unknown = invoke("webhook", webhook("batch_abc123", now))
+    stale = invoke("webhook")
+    world.openai.fault("GET /v1/batches/", status=500, times=-1)
+    later = invoke("webhook", webhook("batch_other", now))
+
+    assert [t.result for t in (taken, unknown, stale, later)] == [
+        {"statusCode": status} for status in (200, 200, 400, 503)
+    ]
+    assert 7 <= taken.metrics.pop("WebhookDelay") < 60
+    assert _counted(taken) == {"WebhooksReceived", "WebhooksAccepted"}
+    assert _counted(unknown) == {"WebhooksReceived", "WebhooksAccepted", "WebhooksUnknown"}
+    assert _counted(stale) == {"WebhooksReceived", "WebhooksRefused", "WebhooksRefusedClock"}
+    assert _counted(later) == {"WebhooksReceived", "WebhooksDeferred"}
+    assert [line["reason"] for line in stale.log] == ["Clock"]
+    assert [line["batch_id"] for line in later.warnings()] == ["batch_other"]
+
+
+def _counted(told: Any) -> set[str]:
+    return {name for name, count in told.metrics.items() if "Webhook" in name and count == 1}
+
+
+def test_a_weak_secret_is_told_but_not_shown(world: World, invoke: Handlers) -> None:
+    fill_in(world, "whsec_dGhlIHdlYWsgb25l")
+
+    told = invoke("webhook", webhook("batch_1", time.time()))
+
+    assert told.metrics["AccountsRefused"] == 1
+    assert "'default': webhook secret 1" in json.dumps(told.log, ensure_ascii=False)
+    assert "dGhlIHdlYWsgb25l" not in json.dumps(told.log)

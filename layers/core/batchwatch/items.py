@@ -15,7 +15,7 @@ from batchwatch.errors import LedgerRowError, UnsafeIdError
 from batchwatch.record import ABSENCE, Change, File, Record
 
 to_dynamodb = TypeSerializer().serialize
-_plain = TypeDeserializer().deserialize
+from_dynamodb = TypeDeserializer().deserialize
 _TIMES = ("moved_at", "progressed_at", "missing_since", "lost_at")
 
 
@@ -111,7 +111,7 @@ def record_of(item: dict[str, Any], account: str, batch_id: str) -> Record:
     if "open" in item and item["open"] != item["account"]:
         raise LedgerRowError("open under another account than its own")
     try:
-        plain = {name: _plain(value) for name, value in item.items()}
+        plain = {name: from_dynamodb(value) for name, value in item.items()}
         if "batch" in plain:
             plain["batch"] = Batch.model_validate_json(plain["batch"])
         plain |= {"account": account, "batch_id": batch_id, "open": "open" in plain}
@@ -131,7 +131,7 @@ def _where(error: Exception) -> str:
 
 def row_of(item: dict[str, Any], account: str) -> Row:
     """Read an item of the index; the row says what is the matter with it."""
-    batch_id = str(_plain(item["batch_id"]))
+    batch_id = str(from_dynamodb(item["batch_id"]))
     try:
         safe_id(batch_id)
         return Row(record_of(item, account, batch_id))

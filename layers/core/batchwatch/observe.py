@@ -9,10 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from batchwatch.ending import HOUR
 from batchwatch.errors import NotFoundError, OpenAIError
 from batchwatch.record import FileState
 from batchwatch.report import Problem, Report
-from batchwatch.watch import HOUR, Witness, ended_before, missed, watch
+from batchwatch.telling import Witness
+from batchwatch.watch import ended_before, missed, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from batchwatch.orders import Orders
     from batchwatch.outbox import Outbox
     from batchwatch.record import Change, Record
-    from batchwatch.watch import Rules
+    from batchwatch.telling import Rules
 
 BACKSTOP = 900
 """Seconds after its end that a batch is left to the archiver alone. Then the poller looks after it,

@@ -26,8 +26,8 @@ from batchwatch.publish import Publisher
 from batchwatch.settings import Settings
 from batchwatch.stall import Limits
 from batchwatch.sweep import Sweep
+from batchwatch.telling import Rules
 from batchwatch.transfer import Archiver, Transfer
-from batchwatch.watch import Rules
 from batchwatch.watermarks import Watermarks
 from batchwatch.webhook import BY as BY_WEBHOOK
 from batchwatch.webhook import Webhook

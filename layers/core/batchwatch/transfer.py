@@ -11,6 +11,7 @@ from batchwatch.archive import archive_key
 from batchwatch.batch import Role
 from batchwatch.copying import Copying
 from batchwatch.download import Source
+from batchwatch.ending import HOUR, file_ended
 from batchwatch.errors import (
     BadMessageError,
     CopyError,
@@ -24,7 +25,7 @@ from batchwatch.errors import (
 from batchwatch.orders import read_order
 from batchwatch.record import File, FileState, ended
 from batchwatch.report import Problem, Report
-from batchwatch.watch import HOUR, Witness, file_ended
+from batchwatch.telling import Witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from batchwatch.orders import Order, Orders
     from batchwatch.outbox import Outbox
     from batchwatch.record import Record, Upload
-    from batchwatch.watch import Rules
+    from batchwatch.telling import Rules
 
 BY = "archiver"
 LEFT_OVER = 60

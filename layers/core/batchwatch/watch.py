@@ -14,26 +14,11 @@ announced as lost. It is looked for until it is abandoned; found again, it is wa
 
 from batchwatch.batch import Batch, Status
 from batchwatch.cutting import cut
-from batchwatch.ending import HOUR, LATE_IDS, file_ended, files_at_end, late_files
+from batchwatch.ending import HOUR, files_at_end, late_files
 from batchwatch.events import Stalled
 from batchwatch.record import QUEUE, Change, FileState, Lease, Record, digest, progress
 from batchwatch.stall import stall
 from batchwatch.telling import Rules, Teller, Witness
-
-__all__ = [
-    "HOUR",
-    "LATE_IDS",
-    "MISSES",
-    "Rules",
-    "Witness",
-    "digest",
-    "ended_before",
-    "file_ended",
-    "missed",
-    "news",
-    "progress",
-    "watch",
-]
 
 MISSES = 5
 """How often OpenAI must not know a batch until that is believed."""

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from batchwatch.errors import LedgerRowError
-from batchwatch.items import key_of, to_dynamodb
+from batchwatch.items import from_dynamodb, key_of, to_dynamodb
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 ITEM = "#account"
 _RESUME = ("resume_after", "resume_to", "resume_history")
-_plain = TypeDeserializer().deserialize
 
 
 class Watermark(BaseModel):
@@ -114,6 +112,8 @@ class Watermarks:
 
 def _read(item: dict[str, Any]) -> Watermark:
     try:
-        return Watermark.model_validate({name: _plain(value) for name, value in item.items()})
+        return Watermark.model_validate(
+            {name: from_dynamodb(value) for name, value in item.items()}
+        )
     except (ValidationError, TypeError) as error:
         raise LedgerRowError("the account's own item cannot be read") from error

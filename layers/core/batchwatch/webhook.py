@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 BY = "webhook"
 PATIENCE = 3.5
 """Seconds until the answer; OpenAI gives up after "a few"."""
-_LOOK_AGAIN = 0.5
-"""Seconds until a batch is asked for again that does not show yet what was told of it."""
+_LOOKS = 4
+_BETWEEN_LOOKS = 0.5
+"""How often OpenAI is asked for a batch that does not show yet what was told of it; seconds."""
 _USED = {f"batch.{status}" for status in TERMINAL}
 _MAY_BE_NEW = {Refusal.SIGNATURE, Refusal.SECRET}
 _FAR_FUTURE = 1e11
@@ -100,7 +101,7 @@ class Webhook(NamedTuple):
         if hint is None:
             return Heard(Answer.TAKEN, Report())
         pool = ThreadPoolExecutor(1)
-        job = pool.submit(self._follow, hint, stop_at)
+        job = pool.submit(self._follow, hint)
         pool.shutdown(wait=False)
         try:
             return job.result(max(0, stop_at - self.clock()))
@@ -122,38 +123,43 @@ class Webhook(NamedTuple):
             raise RefusedWebhookError(Refusal.SECRET) from error
 
     def _secret_troubles(self, reason: Refusal) -> list[SecretError]:
-        """What is the matter with the webhook secrets, if that may be why a request is refused."""
+        """What is the matter with the secret, if that may be why a request is refused."""
         if reason not in _MAY_BE_NEW:
             return []
         try:
-            return self.accounts.all().weak
+            readable = self.accounts.all()
+            return readable.troubles + readable.weak
         except SecretError as error:
             return [error]
 
-    def _follow(self, hint: Hint, stop_at: float) -> Heard:
+    def _follow(self, hint: Hint) -> Heard:
         """Look until the end that was told of is in the ledger, and out of its outbox."""
         report = Report()
-        ledger = self.observer.ledger
         try:
             openai = self.openai(self.accounts.get(hint.account))
-            known = ledger.get(hint.account, hint.batch_id)
-            if known.outbox:
-                report += self.observer.left_over(known)
-            while not known.terminal and (known.v or known.open or self.discovery):
-                known, told = self.observer.take_in(known, openai.retrieve(hint.batch_id))
-                report += told
-                if known.terminal:
-                    break
-                if self.clock() + _LOOK_AGAIN >= stop_at:
-                    early = OpenAIError(f"{hint.type} was told of a batch that shows no such end")
-                    return _later(hint, report, early)
-                self.sleep(_LOOK_AGAIN)
-                known = ledger.get(hint.account, hint.batch_id)
-        except NotFoundError:  # a test event of the dashboard, or of another project
+            for look in range(_LOOKS):
+                if look:
+                    self.sleep(_BETWEEN_LOOKS)
+                if self._look(hint, openai, report):
+                    return Heard(Answer.TAKEN, report, hint=hint)
+        except NotFoundError:  # a test event of the dashboard
             return Heard(Answer.TAKEN, report, hint=hint, known=False)
         except Exception as error:  # noqa: BLE001 - told; OpenAI repeats it, and a poll comes by
             return _later(hint, report, error)
-        return Heard(Answer.TAKEN, report, hint=hint)
+        early = OpenAIError(f"{hint.type} was told of a batch that shows no such end")
+        return _later(hint, report, early)
+
+    def _look(self, hint: Hint, openai: OpenAI, report: Report) -> bool:
+        """Observe the batch as it is now; whether nothing is left to be seen."""
+        known = self.observer.ledger.get(hint.account, hint.batch_id)
+        if known.outbox:
+            report += self.observer.left_over(known)
+        watched = known.v or known.open or self.discovery
+        if known.terminal or not watched:
+            return True
+        known, told = self.observer.take_in(known, openai.retrieve(hint.batch_id))
+        report += told
+        return known.terminal
 
 
 def _later(hint: Hint, report: Report, error: BaseException) -> Heard:
