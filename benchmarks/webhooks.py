@@ -17,6 +17,7 @@ import threading
 import time
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -166,13 +167,15 @@ class _Hearing:
 
 @contextmanager
 def _polled(service: Service) -> Iterator[None]:
-    """Poll now, and then every minute."""
+    """Poll now, and then every minute, however long a poll takes."""
     stop = threading.Event()
 
     def poll() -> None:
-        service.tick()
-        while not stop.wait(EVERY):
+        began = time.monotonic()
+        for number in count(1):
             service.tick()
+            if stop.wait(max(0, began + number * EVERY - time.monotonic())):
+                return
 
     thread = threading.Thread(target=poll)
     thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.whole.stack import Stack, deployed, fresh_seed
 from tests.whole.test_local import run
 from tests.world import KEY
 
+if TYPE_CHECKING:
+    from local.simulator import Webhooks
+
 HURRY = 4
 """How much faster the batches live than those of the scenario."""
 PATIENCE = 120
@@ -24,11 +28,18 @@ SCRIPTS = scenario()[6:12]
 """Every end there is; more at once would only start more processes of the archiver."""
 
 
-def told(stack: Stack, event_type: str) -> set[str]:
-    """The batches of which a subscriber has received such an event."""
+def told(stack: Stack) -> dict[str, dict[str, Any]]:
+    """The events that a subscriber has received by now, by their ids."""
     stack.messages += stack.listener.news()
-    events = map(json.loads, stack.messages)
-    return {event["subject"] for event in events if event["type"] == event_type}
+    return {event["id"]: event for event in map(json.loads, stack.messages)}
+
+
+def archived(stack: Stack) -> set[str]:
+    return {e["subject"] for e in told(stack).values() if e["type"] == "batch.archived"}
+
+
+def taken(sender: Webhooks) -> set[str]:
+    return {attempt.batch_id for attempt in sender.attempts if attempt.taken}
 
 
 def test_webhooks_sent_twice_late_or_lost_at_first_tell_of_every_end_between_two_polls() -> None:
@@ -41,19 +52,18 @@ def test_webhooks_sent_twice_late_or_lost_at_first_tell_of_every_end_between_two
                 quick = {n: getattr(script, n) / HURRY for n in ("validating", "running")}
                 ends[stack.openai.add(replace(script, **quick))] = script.ends
             deadline = time.monotonic() + PATIENCE
-            while told(stack, "batch.archived") < ends.keys() and time.monotonic() < deadline:
+            while not archived(stack) == taken(sender) == ends.keys():
+                assert time.monotonic() < deadline
                 time.sleep(0.1)
-        before = len(stack.messages)
+        before = told(stack)
         for _ in range(2):
             stack.service.tick()
         unfinished = stack.settle(PATIENCE)
 
         outside = stack.outside(ends)
         assert (unfinished, sender.errors) == ([], [])
-        assert len(stack.messages) == before  # nothing was left for a poll to tell
-        assert {attempt.batch_id for attempt in sender.attempts if attempt.taken} == ends.keys()
-        said = [event["data"] for event in map(json.loads, stack.messages)]
-        assert {data["observed_by"] for data in said} == {"webhook", "archiver"}
+        assert told(stack).keys() == before.keys()  # nothing was left for a poll to tell
+        assert {e["data"]["observed_by"] for e in before.values()} == {"webhook", "archiver"}
         assert faults(outside, secrets=[KEY, SECRET]) == []
 
 
