@@ -12,7 +12,7 @@ from tests.mishap.schedules import BATCHES, CASES, UNPOLLED, WITH_WEBHOOKS, Case
 
 EVERY = 90
 """By default one point in so many is tried, others for each kind."""
-ONE_IN = 8
+ONE_IN = 12
 """By default so few of the cases with webhooks are tried: they cost as much as all the others."""
 BY_DEFAULT = [case for case in CASES if case not in WITH_WEBHOOKS] + WITH_WEBHOOKS[::ONE_IN]
 
