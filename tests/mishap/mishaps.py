@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 from botocore.exceptions import ClientError
 
 from tests.mishap.life import LEASE, VISIBILITY
@@ -95,6 +96,11 @@ def _stays_behind(life: Life, call: Call) -> Any:
     return life.let(call)
 
 
+def _unknown(_: Life, __: Call) -> Any:
+    """Answer as a server that has not heard of the batch yet, or no longer."""
+    return httpx.Response(404, json={"error": {"message": "no such batch"}})
+
+
 def _ends(after: int, *, quietly: bool = False, ranges: bool = True) -> Kind:
     """Cut a download off. Quietly: nothing but its length tells."""
 
@@ -149,6 +155,7 @@ KINDS: dict[str, Kind] = {
     "never-takes": Kind(_never_takes, lambda name: name == "sns.Publish"),
     "is-behind": Kind(_behind, lambda name: name == "openai.batch"),
     "is-behind-poll-after": Kind(_behind_while_polled, lambda name: name == "openai.batch"),
+    "unknown": Kind(_unknown, lambda name: name == "openai.batch"),
     "stays-behind": Kind(_stays_behind, lambda name: name == "openai.batch"),
     **{f"cut-{at}": _ends(at) for at in (0, 1, PART - 1, PART, PART + 1, 3 * PART)},
     **{f"cut-{at}-no-range": _ends(at, ranges=False) for at in (1, PART, 3 * PART)},

@@ -142,7 +142,7 @@ class Case(NamedTuple):
 ALONE = [Case("told", "dies-after"), Case("told", "fails")]
 BREAKS = ("dies-before", "dies-after", "answer-lost", "fails", "fails-after", "stands-still")
 RACES = ("poll-before", "poll-after", "heard-before", "heard-after")
-OLD = ("is-behind", "is-behind-poll-after", "stays-behind")
+OLD = ("unknown", "is-behind", "is-behind-poll-after", "stays-behind")
 CASES = [
     *(Case("ended", kind) for kind in KINDS),
     *(Case("stopped", kind) for kind in ("dies-before", "dies-after", "moved-on-before")),
