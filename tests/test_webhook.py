@@ -10,7 +10,8 @@ import pytest
 
 from batchwatch.accounts import AGAIN
 from batchwatch.errors import Refusal
-from batchwatch.webhook import Answer
+from batchwatch.webhook import PATIENCE, Answer
+from local.deploy import read_template
 from local.simulator import Fault, Script
 from tests.handlers import sample
 from tests.judge.checker import faults
@@ -27,7 +28,7 @@ LIFE = 10  # seconds; then SCRIPT has ended
 TROUBLES: tuple[dict[str, Any], ...] = (
     *({"status": status} for status in (500, 429, 401, 403)),
     {"status": 200, "body": b"<html>"},
-    {"delay": 9},
+    {"delay": 1},
 )
 NOTHING = (
     *(b"", b"null", b"[]", b'"batch"', b"{", b"\xff", b"[" * 9000, b'{"type": "batch.completed"}'),
@@ -160,10 +161,7 @@ def test_what_openai_cannot_be_asked_about_is_wanted_again_later(world: World) -
 def test_an_end_that_openai_does_not_show_yet_is_waited_for_a_little(world: World) -> None:
     batch_id = ended(world)
 
-    def hide(said: dict[str, Any]) -> None:
-        said.update(status="finalizing", completed_at=None, output_file_id=None)
-
-    world.openai.fault("GET /v1/batches/", times=2, edit=hide)
+    world.openai.fault("GET /v1/batches/", times=2, edit=_go_back)
 
     assert world.hear(batch_id).answer is Answer.TAKEN
 
@@ -210,6 +208,29 @@ def test_without_discovery_only_what_was_registered_is_followed(world: World) ->
     assert told(world) == [("batch.completed", mine, ACCOUNT)]
 
 
+def test_without_discovery_what_a_poll_has_seen_is_followed_on(world: World) -> None:
+    world.environment["BATCHWATCH_DISCOVERY"] = "off"
+    world.restart()
+    batch_id = world.batch(SCRIPT)
+    world.poll()
+    world.clock.now += LIFE
+
+    assert world.hear(batch_id).answer is Answer.TAKEN
+
+    assert [event for event, *_ in told(world)] == ["batch.validating", "batch.completed"]
+
+
+def test_what_is_left_over_goes_out_once(world: World) -> None:
+    batch_id = world.batch(SCRIPT)
+    world.runtime.sns.meta.events.register("before-call.sns.Publish", _fail, unique_id="fail")
+    world.poll(after=2)
+    world.runtime.sns.meta.events.unregister("before-call.sns.Publish", unique_id="fail")
+
+    assert world.hear(batch_id).answer is Answer.LATER
+
+    assert [event for event, *_ in told(world)] == ["batch.in_progress"]
+
+
 def test_accounts_are_told_apart_by_their_secret(world: World) -> None:
     fill_in(world, SECRET, research={"project": "proj_1", "webhook_secrets": [NEW]})
     batch_id = ended(world)
@@ -217,6 +238,16 @@ def test_accounts_are_told_apart_by_their_secret(world: World) -> None:
     world.runtime.webhook.hear(webhook(batch_id, world.clock.now, secret=NEW))
 
     assert told(world) == [("batch.completed", batch_id, "research")]
+
+
+def test_a_secret_belongs_to_one_account(world: World) -> None:
+    fill_in(world, SECRET, research={"project": "proj_1", "webhook_secrets": [SECRET]})
+
+    assert world.hear(ended(world)).answer is Answer.TAKEN
+
+    assert [account for *_, account in told(world)] == [ACCOUNT]
+    (problem,) = world.poll().problems
+    assert str(problem.error) == "account 'research': webhook secret 1 is that of account 'default'"
 
 
 def test_a_secret_may_take_the_place_of_another_at_any_time(world: World) -> None:
@@ -253,18 +284,21 @@ def test_nobody_from_outside_can_have_the_secret_read_again_and_again(world: Wor
         reads.clear()
 
 
-def test_a_secret_that_is_none_accepts_nothing_and_harms_no_poll(world: World) -> None:
-    batch_id = ended(world, found=False)
-
+def test_a_secret_that_is_none_accepts_nothing_and_is_told_by_polls_that_go_on(
+    world: World,
+) -> None:
     for secrets in ((), ("",), ("whsec_",), ("whsec_c2hvcnQ=",), ("short",), (7, None, ["x"])):
         fill_in(world, *secrets)
         world.restart()
+        batch_id = ended(world, found=False)
         heard = world.runtime.webhook.hear(webhook(batch_id, world.clock.now, secret="whsec_"))
         assert (heard.answer, heard.refused) == (Answer.REFUSED, Refusal.SECRET)
-        assert len(heard.report.problems) == len(secrets)
+        assert heard.report.problems == []
 
-    assert world.poll().problems == []
-    assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
+        problems = world.poll().problems
+        assert len(problems) == len(secrets)
+        assert not any(problem.whole for problem in problems)
+        assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
 
 
 def test_one_bad_secret_does_not_hold_up_the_others(world: World) -> None:
@@ -337,11 +371,43 @@ def _counted(told: Any) -> set[str]:
     return {name for name, count in told.metrics.items() if "Webhook" in name and count == 1}
 
 
-def test_a_weak_secret_is_told_but_not_shown(world: World, invoke: Handlers) -> None:
-    fill_in(world, "whsec_dGhlIHdlYWsgb25l")
+def test_a_weak_secret_is_told_by_a_poll_but_not_shown(world: World, invoke: Handlers) -> None:
+    fill_in(world, "whsec_dGhlIHdlYWsgb25l", SECRET)
 
-    told = invoke("webhook", webhook("batch_1", time.time()))
+    told = invoke("poller")
 
-    assert told.metrics["AccountsRefused"] == 1
+    assert "AccountsRefused" not in told.metrics
+    assert told.metrics["Problems"] == 1
     assert "'default': webhook secret 1" in json.dumps(told.log, ensure_ascii=False)
     assert "dGhlIHdlYWsgb25l" not in json.dumps(told.log)
+
+
+def test_what_is_no_end_has_no_delay(world: World, invoke: Handlers) -> None:
+    world.openai.fault("GET /v1/batches/", times=-1, edit=_go_back)
+
+    told = invoke("webhook", webhook(ended(world), time.time()))
+
+    assert told.metrics["Events"] == 1
+    assert "WebhookDelay" not in told.metrics
+
+
+def test_an_answer_is_there_before_openai_gives_up_and_lambda_does() -> None:
+    function = read_template()["Resources"]["Webhook"]["Properties"]
+
+    assert PATIENCE < 4 < function["Timeout"]
+
+
+def test_a_secret_that_cannot_be_read_in_time_does_not_delay_the_answer(world: World) -> None:
+    batch_id = ended(world)
+    secrets = world.runtime.accounts._provider.client.meta.events
+    secrets.register("before-call.secretsmanager", lambda **_: time.sleep(1))
+    began = time.monotonic()
+
+    heard = world.runtime.webhook.hear(webhook(batch_id, world.clock.now), patience=0.2)
+
+    assert heard.answer is Answer.LATER
+    assert time.monotonic() - began < 1
+
+
+def _go_back(said: dict[str, Any]) -> None:
+    said.update(status="finalizing", completed_at=None, output_file_id=None)

@@ -74,7 +74,9 @@ class World:
             client.meta.events.register("before-call.*", self._note, unique_id="note")
 
     def stop(self) -> None:
-        """Close the connections."""
+        """Let what is under way come to its end, and close the connections."""
+        if "webhook" in vars(self.runtime):
+            self.runtime.webhook.pool.shutdown()
         for client in self.runtime._openai.values():
             client.close()
 

@@ -131,7 +131,8 @@ class Life:
         stop_at = clock.now + A_FEW
         event = webhook(batch_id, clock.now, of=f"batch.{self._end(batch_id) or 'completed'}")
         with self._at_work() as process:
-            heard = process.runtime.webhook._replace(sleep=self._sleep).hear(event)
+            process.runtime.webhook.sleep = self._sleep
+            heard = process.runtime.webhook.hear(event)
             if heard.answer is Answer.TAKEN and clock.now < stop_at and not process.dead:
                 self._answered.add(batch_id)
 

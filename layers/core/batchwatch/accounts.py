@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
-from batchwatch.errors import RefusedWebhookError, SecretError
+from batchwatch.errors import RefusedWebhookError, SecretError, WeakSecretError
 from batchwatch.openai import BASE_URL, Account, safe_base_url
 from batchwatch.signature import key_of
 
@@ -47,13 +47,13 @@ AGAIN = 30
 class Readable(NamedTuple):
     """The accounts of a secret, and what is the matter with the others.
 
-    `signers`: accounts with the keys of their webhooks; `weak`: what of those is no key.
+    `signers`: accounts with the keys of their webhooks; `weak`: what is the matter with others.
     """
 
     accounts: list[Account]
     troubles: list[SecretError]
     signers: list[tuple[str, bytes]]
-    weak: list[SecretError]
+    weak: list[WeakSecretError]
 
 
 class Accounts:
@@ -110,7 +110,7 @@ def read_accounts(text: str) -> Readable:
     """Read the secret's JSON; an account that cannot be used does not hold up the others."""
     try:
         entries = json.loads(text)["accounts"].items()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SecretError('the secret must be JSON: {"accounts": {"default": {…}}}') from error
     readable = Readable([], [], [], [])
     for number, (name, entry) in enumerate(entries, 1):
@@ -128,14 +128,22 @@ def read_accounts(text: str) -> Readable:
 def _read_signers(name: str, secrets: object, readable: Readable) -> None:
     """Take the webhook secrets of an account; one that is no use does not keep it from polls."""
     if secrets is not None and not isinstance(secrets, list):
-        readable.weak.append(SecretError(f"account {name!r}: webhook_secrets is no list"))
+        readable.weak.append(WeakSecretError(f"account {name!r}: webhook_secrets is no list"))
         return
     for number, secret in enumerate(secrets or [], 1):
+        which = f"account {name!r}: webhook secret {number}"
         try:
-            readable.signers.append((name, key_of(secret)))
+            key = key_of(secret)
         except (RefusedWebhookError, AttributeError):
-            weak = f"account {name!r}: webhook secret {number} is not whsec_ and 24 bytes or more"
-            readable.weak.append(SecretError(weak))
+            weak = WeakSecretError(f"{which} is not whsec_ and base64 of 24 bytes or more")
+            readable.weak.append(weak)
+            continue
+        others = [other for other, theirs in readable.signers if theirs == key and other != name]
+        if others:  # one address for both would tell of all batches in one name
+            weak = WeakSecretError(f"{which} is that of account {others[0]!r}")
+            readable.weak.append(weak)
+        else:
+            readable.signers.append((name, key))
 
 
 def _refuse_a_second(account: Account, others: list[Account]) -> None:

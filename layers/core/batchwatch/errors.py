@@ -17,6 +17,7 @@ BatchwatchError
 ├── RefusedEventError        an event that SNS will never take
 ├── UnsafeIdError            an id that could lead somewhere else than it says
 ├── SecretError              the secret does not say which accounts to watch
+├── WeakSecretError          a webhook secret that nothing can be signed with
 ├── RefusedWebhookError      a request that is not OpenAI's, as far as can be seen
 ├── LedgerRowError           a row of the table that cannot be read
 └── BadMessageError          a queue message of the wrong shape
@@ -119,6 +120,10 @@ class UnsafeIdError(BatchwatchError):
 
 class SecretError(BatchwatchError):
     """Raised when the secret is unset, unreadable, or names an account in a wrong way."""
+
+
+class WeakSecretError(BatchwatchError):
+    """Raised when a webhook secret is none: webhooks signed with it are refused, polls go on."""
 
 
 class Refusal(StrEnum):

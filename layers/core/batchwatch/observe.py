@@ -60,7 +60,10 @@ class Observer(NamedTuple):
         return self.take_in(record, said)[1]
 
     def take_in(self, record: Record, said: Batch) -> tuple[Record, Report]:
-        """Take in an answer to a question asked after `record` was read; return what it is now."""
+        """Take in an answer to a question asked after `record` was read; return what it is now.
+
+        What was left in its outbox goes out, too.
+        """
         return self._written(record, watch(record, said, self._witness()))
 
     def missed(self, known: Record) -> Report:

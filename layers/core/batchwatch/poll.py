@@ -32,11 +32,12 @@ class Poller(NamedTuple):
     def poll(self, stop_at: float = inf) -> Report:
         """Poll each account until `stop_at`; one in trouble does not delay the others."""
         try:
-            accounts, troubles, *_ = self.accounts.all()
+            accounts, troubles, _, weak = self.accounts.all()
         except SecretError as error:
             return self.sweep.run(None) + Report(problems=[Problem(error, whole=True)])
         report = self.sweep.run(None if troubles else {account.name for account in accounts})
         report.problems += [Problem(trouble, whole=True) for trouble in troubles]
+        report.problems += [Problem(trouble) for trouble in weak]
         if not accounts and not troubles:
             nothing = SecretError("the secret names no account yet")
             report.problems.append(Problem(nothing, whole=True))

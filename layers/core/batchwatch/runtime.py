@@ -52,6 +52,10 @@ _CONFIG = Config(
 )
 
 
+# Whoever sends a webhook waits for it.
+_SOON = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+
+
 class Runtime:
     """Everything a function may need, wired as it is deployed."""
 
@@ -89,9 +93,14 @@ class Runtime:
     @cached_property
     def webhook(self) -> Webhook:
         """What Webhook does."""
-        discovery = self.settings.discovery == "on"
-        seen = self.observer(BY_WEBHOOK)
-        return Webhook(self.accounts, self.openai, seen, discovery, self.clock, self._sleep)
+        return Webhook(
+            self.accounts,
+            self.openai,
+            self.observer(BY_WEBHOOK),
+            discovery=self.settings.discovery == "on",
+            clock=self.clock,
+            sleep=self._sleep,
+        )
 
     def observer(self, by: str) -> Observer:
         """What follows from an answer that somebody got."""
@@ -142,7 +151,7 @@ class Runtime:
     @cached_property
     def accounts(self) -> Accounts:
         """The secret."""
-        secrets = boto3.client("secretsmanager", config=_CONFIG)
+        secrets = boto3.client("secretsmanager", config=_CONFIG.merge(_SOON))
         return Accounts(secrets, self.settings.secret, self.clock)
 
     @cached_property

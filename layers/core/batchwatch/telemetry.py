@@ -20,7 +20,7 @@ from batchwatch.errors import (
     UnsafeIdError,
     without_keys,
 )
-from batchwatch.webhook import Answer
+from batchwatch.webhook import ENDS, Answer
 
 if TYPE_CHECKING:
     from batchwatch.report import Problem, Report, Told
@@ -73,11 +73,12 @@ def tell_heard(heard: Heard, now: float) -> None:
     for name, count in counts.items():
         if count:
             metrics.add_metric(name, MetricUnit.Count, count)
+    ends = any(event.type in ENDS for event in heard.report.events)
+    if ends and heard.hint and heard.hint.at:
+        metrics.add_metric("WebhookDelay", MetricUnit.Seconds, max(0, now - heard.hint.at))
     if heard.refused:
         logger.warning("refused", reason=heard.refused)
-    if heard.hint and heard.hint.at and heard.report.events:
-        metrics.add_metric("WebhookDelay", MetricUnit.Seconds, max(0, now - heard.hint.at))
-    if heard.report.problems or not heard.refused:
+    else:
         tell(heard.report, "heard", answer=heard.answer.value)
 
 

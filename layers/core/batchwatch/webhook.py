@@ -39,9 +39,11 @@ PATIENCE = 3.5
 _LOOKS = 4
 _BETWEEN_LOOKS = 0.5
 """How often OpenAI is asked for a batch that does not show yet what was told of it; seconds."""
-_USED = {f"batch.{status}" for status in TERMINAL}
+ENDS = {f"batch.{status}" for status in TERMINAL}
 _MAY_BE_NEW = {Refusal.SIGNATURE, Refusal.SECRET}
 _FAR_FUTURE = 1e11
+_AT_ONCE = 16
+"""Threads; one at work, as a rule, and those to which OpenAI has not answered in time."""
 
 
 class Answer(IntEnum):
@@ -84,37 +86,43 @@ class Heard(NamedTuple):
     known: bool = True
 
 
-class Webhook(NamedTuple):
+class Webhook:
     """What Webhook does. `discovery`: whether batches that nobody registered are watched."""
 
-    accounts: Accounts
-    openai: Callable[[Account], OpenAI]
-    observer: Observer
-    discovery: bool
-    clock: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
+    def __init__(  # noqa: PLR0913 - what a poll has, in one
+        self,
+        accounts: Accounts,
+        openai: Callable[[Account], OpenAI],
+        observer: Observer,
+        *,
+        discovery: bool,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.accounts, self.openai, self.observer = accounts, openai, observer
+        self.discovery = discovery
+        self.clock, self.sleep = clock, sleep
+        self.pool = ThreadPoolExecutor(_AT_ONCE)
 
     def hear(self, event: object, patience: float = PATIENCE) -> Heard:
-        """Take in a request as a Function URL hands it over; answer within `patience` seconds.
+        """Take in a request as a Function URL hands it over; answer within `patience` seconds."""
+        try:
+            job = self.pool.submit(self._hear, event)
+            try:
+                return job.result(patience)
+            finally:
+                job.cancel()  # what has begun may yet arrive: that does no harm
+        except TimeoutError:
+            return _later(None, Report(), OpenAIError("no time was left to follow a webhook"))
 
-        Nothing is asked, read or changed of a batch before the signature is verified.
-        """
-        stop_at = self.clock() + patience
+    def _hear(self, event: object) -> Heard:
+        """Believe it or not; nothing is asked, read or changed of a batch before."""
         try:
             headers, body = _request(event)
             hint = _hint(self._signer(headers, body), body)
         except RefusedWebhookError as error:
-            trouble = [Problem(why, whole=True) for why in self._secret_troubles(error.reason)]
-            return Heard(Answer.REFUSED, Report(problems=trouble), error.reason)
-        if hint is None:
-            return Heard(Answer.TAKEN, Report())
-        pool = ThreadPoolExecutor(1)
-        job = pool.submit(self._follow, hint)
-        pool.shutdown(wait=False)
-        try:
-            return job.result(max(0, stop_at - self.clock()))
-        except TimeoutError:  # what is on its way may yet arrive: that does no harm
-            return _later(hint, Report(), OpenAIError("no time was left to follow a webhook"))
+            return Heard(Answer.REFUSED, Report(), error.reason)
+        return self._follow(hint) if hint else Heard(Answer.TAKEN, Report())
 
     def _signer(self, headers: Mapping[str, str], body: bytes) -> str:
         """Return the account whose webhook it is, by its secret; which may be a new one."""
@@ -127,18 +135,8 @@ class Webhook(NamedTuple):
                 if again is None:
                     raise
                 return verify(headers, body, again.signers, self.clock())
-        except SecretError as error:
+        except SecretError as error:  # a poll tells of it
             raise RefusedWebhookError(Refusal.SECRET) from error
-
-    def _secret_troubles(self, reason: Refusal) -> list[SecretError]:
-        """What is the matter with the secret, if that may be why a request is refused."""
-        if reason not in _MAY_BE_NEW:
-            return []
-        try:
-            readable = self.accounts.all()
-            return readable.troubles + readable.weak
-        except SecretError as error:
-            return [error]
 
     def _follow(self, hint: Hint) -> Heard:
         """Look until the end that was told of is in the ledger, and out of its outbox."""
@@ -159,12 +157,11 @@ class Webhook(NamedTuple):
         return Heard(Answer.TAKEN, report, hint=hint, known=seen is Seen.END)
 
     def _look(self, hint: Hint, openai: OpenAI, report: Report) -> Seen:
-        """Observe the batch as it is now."""
+        """Observe the batch as it is now, or publish what somebody was interrupted in."""
         known = self.observer.ledger.get(hint.account, hint.batch_id)
-        if known.outbox:
-            report += self.observer.left_over(known)
         watched = known.v or known.open
         if known.terminal or not (watched or self.discovery):
+            report += Report.of(self.observer.outbox.deliver(known))
             return Seen.END
         try:
             said = openai.retrieve(hint.batch_id)
@@ -177,8 +174,9 @@ class Webhook(NamedTuple):
         return Seen.END if known.terminal else Seen.NO_END
 
 
-def _later(hint: Hint, report: Report, error: BaseException) -> Heard:
-    report.problems.append(Problem(error, hint.account, hint.batch_id))
+def _later(hint: Hint | None, report: Report, error: BaseException) -> Heard:
+    about = (hint.account, hint.batch_id) if hint else ()
+    report.problems.append(Problem(error, *about))
     return Heard(Answer.LATER, report, hint=hint)
 
 
@@ -199,7 +197,7 @@ def _hint(account: str, body: bytes) -> Hint | None:
     """Read what happened; None for an event that concerns no batch that has ended."""
     try:
         said = json.loads(body)
-        if said["type"] not in _USED:
+        if said["type"] not in ENDS:
             return None
         at = said.get("created_at")
         return Hint(account, said["type"], safe_id(said["data"]["id"]), at if _moment(at) else None)
