@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from batchwatch.batch import Batch, Role, Status
@@ -18,6 +19,7 @@ from local.emulator import Emulator
 from local.run import PARAMETERS
 from local.service import ACCOUNT, Service
 from local.simulator import Script, SimulatedOpenAI
+from tests.signed import SECRET, webhook
 from tests.world import KEY
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Rehearsal:
 
     def missing(self) -> list[str]:
         """Play it; return what did not happen in time."""
-        self._service.put_key(KEY, self._openai.base_url)
+        self._service.put_key(KEY, self._openai.base_url, [SECRET])
         ended = time.time() - 5000
         cut = self._batch("cut", ended, output_bytes=40_000_000)
         self._spoil(cut, {"cut_after": 35_000_000}, {"cut_after": 0})  # goes on in another try
@@ -92,7 +94,8 @@ class Rehearsal:
         self._forget(forgotten)
         queue = self._service.outputs["ArchiveQueueUrl"]
         self._sqs.send_message(QueueUrl=queue, MessageBody="no order")
-        return self._wait({cut, other, leftover, forgotten})
+        heard = self._batch("heard", ended)
+        return self._tell(heard) + self._wait({cut, other, leftover, forgotten, heard})
 
     def _batch(self, name: str, created_at: float, **how: Any) -> str:
         script = Script(name=name, endpoint=ENDPOINT, requests=9, ends="completed", **how)
@@ -120,6 +123,15 @@ class Rehearsal:
         files = {Role.OUTPUT: output, Role.RECORD: File(state=FileState.PENDING)}
         change = Change(batch=said, status=Status.COMPLETED, moved_at=0, files=files)
         self._ledger.write(Record(account=ACCOUNT, batch_id=batch_id), change)
+
+    def _tell(self, batch_id: str) -> list[str]:
+        """Let OpenAI say by itself that a batch has ended."""
+        event = webhook(batch_id, time.time())
+        address = self._service.endpoint(SECRET)
+        signed = {n: v for n, v in event["headers"].items() if n.startswith("webhook-")}
+        headers = signed | {"host": address.host}
+        told = httpx.post(address.url, headers=headers, content=event["body"], timeout=PATIENCE)
+        return [] if told.is_success else [f"a webhook was answered by {told.status_code}"]
 
     def _wait(self, batches: set[str]) -> list[str]:
         deadline = time.monotonic() + PATIENCE
@@ -166,7 +178,8 @@ def rehearse(template: dict[str, Any]) -> list[str]:
         SimulatedOpenAI(key=KEY) as openai,
     ):
         layer = build_layer(Path(folder))
-        outputs = deploy(emulator, layer, parameters=PARAMETERS, template=template)
+        parameters = PARAMETERS | {"Webhooks": "on"}
+        outputs = deploy(emulator, layer, parameters=parameters, template=template)
         try:
             return Rehearsal(emulator, Service(emulator, outputs), openai).missing()
         except RuntimeError as crashed:
