@@ -116,6 +116,18 @@ def test_a_batch_that_openai_does_not_know_is_not_watched(world: World) -> None:
     assert not world.record("batch_abc123").v
 
 
+def test_a_batch_that_openai_does_not_know_just_now_is_asked_for_again(world: World) -> None:
+    found, watched = ended(world), ended(world, found=False)
+
+    world.openai.fault("GET /v1/batches/", status=404)
+    assert world.hear(found).answer is Answer.TAKEN
+    world.openai.fault("GET /v1/batches/", status=404)
+    assert world.hear(watched).answer is Answer.LATER
+    assert world.hear(watched).answer is Answer.TAKEN
+
+    assert [batch_id for _, batch_id, _ in told(world)] == [found, watched]
+
+
 def test_what_is_no_end_of_a_batch_is_taken_and_no_more(world: World) -> None:
     batch_id = ended(world)
 

@@ -146,7 +146,7 @@ class Noise:
 
 def hear(invoke: Handlers, events: Iterator[Any]) -> Told:
     """Call the function with each in one process, as Lambda does."""
-    invoke("webhook", {})  # its environment
+    invoke("webhook", {"version": "2.0"})  # its environment
     told = Told(Counter(), Counter(), set(), time.monotonic())
     theirs = runtime()
     secrets = theirs.accounts._provider.client

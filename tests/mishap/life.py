@@ -1,4 +1,4 @@
-"""Some batches from their beginning until all is done, by polls and archiving in turn.
+"""Some batches from their beginning until all is done, by polls, webhooks and archiving in turn.
 
 A process that dies is followed by a new one; nothing else helps it. In the end the checker judges.
 """
@@ -17,10 +17,12 @@ from moto import mock_aws
 from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
 from batchwatch.transfer import Shift
+from batchwatch.webhook import Answer
 from local.simulator import SimulatedOpenAI
 from tests.judge.checker import Outside, faults, faults_so_far
 from tests.judge.collect import collect
 from tests.mishap.outside import Call, Line, Process, drawn
+from tests.signed import SECRET, webhook
 from tests.world import KEY, REGION, Clock, as_lambda_sees, build
 
 if TYPE_CHECKING:
@@ -34,6 +36,11 @@ LEASE = 60
 VISIBILITY = 2 * LEASE
 STEPS = (*(20,) * 4, *(VISIBILITY + 10,) * 4, *(1000,) * 30)
 """Seconds between polls: while batches run, until messages return, until orders are repeated."""
+BEHIND = 35
+"""Seconds by which an answer can be old: it shows a status that was announced as over."""
+A_FEW = 4
+"""Seconds that OpenAI waits for the answer to a webhook; then it counts as not delivered."""
+_ENDS = ("completed", "failed", "expired", "cancelled")
 _plain = TypeDeserializer().deserialize
 _QUEUE = "BATCHWATCH_ARCHIVE_QUEUE"
 
@@ -44,9 +51,13 @@ class Life:
     """One run.
 
     crossings   names of the calls that the service has made, in order
+    archivers   which of them, counted from 1, the archiver made
     messages    all that a subscriber has received
     in_hand     the message that the archiver works on
     lags        whether the index shows what it held one query ago
+    polled      whether polls come in every round, or never
+    told        whether OpenAI tells of ends, as often as it takes to be answered well
+    old_until   when OpenAI's answers are no longer from before
     mishaps     how many have happened; each may leave an upload to the bucket's lifecycle
     """
 
@@ -54,12 +65,16 @@ class Life:
         self.world, self.line = world, line
         line.meet = self._cross
         self.crossings: list[str] = []
+        self.archivers: set[int] = set()
         self.messages: list[str] = []
         self.batch_ids: list[str] = []
         self.in_hand: Any = None
-        self.lags = False
+        self.lags = self.told = False
+        self.polled = True
+        self.old_until = 0.0
         self.mishaps = 0
         self._left: list[str] = []
+        self._answered: set[str] = set()
         self._meet: Meet | None = meet
         self._index: Any = {"Items": [], "Count": 0}
         self._shifts = 0
@@ -94,9 +109,14 @@ class Life:
         self.batch_ids.append(self.world.batch(script, found=found))
 
     def tick(self, seconds: float) -> None:
-        """Let time pass, poll, and work off the queue."""
+        """Let time pass; hear what OpenAI tells, poll, and work off the queue."""
         self.world.clock.now += seconds
-        self.poll()
+        if self.told:
+            for batch_id in self.batch_ids:
+                if batch_id not in self._answered and self._end(batch_id):
+                    self.hear(batch_id)
+        if self.polled:
+            self.poll()
         self.archive()
         self.look()
 
@@ -104,6 +124,16 @@ class Life:
         """Poll once."""
         with self._at_work() as process:
             process.runtime.poller.poll()
+
+    def hear(self, batch_id: str) -> None:
+        """Let OpenAI tell that a batch has ended, be it so or not."""
+        clock = self.world.clock
+        stop_at = clock.now + A_FEW
+        event = webhook(batch_id, clock.now, of=f"batch.{self._end(batch_id) or 'completed'}")
+        with self._at_work() as process:
+            heard = process.runtime.webhook._replace(sleep=self._sleep).hear(event)
+            if heard.answer is Answer.TAKEN and clock.now < stop_at and not process.dead:
+                self._answered.add(batch_id)
 
     def archive(self) -> None:
         """Let the archiver have every message that the queue shows."""
@@ -144,7 +174,7 @@ class Life:
         """All that is not as it must be."""
         outside = collect(self.world, self.messages, self.batch_ids)
         bucket = self.world.environment["BATCHWATCH_BUCKET"]
-        found = faults(outside, bucket=bucket, secrets=[KEY], orphans=self.mishaps)
+        found = faults(outside, bucket=bucket, secrets=[KEY, SECRET], orphans=self.mishaps)
         return [*dict.fromkeys(self._left), *found]
 
     @property
@@ -153,11 +183,28 @@ class Life:
         return len(self.messages) - len(set(self.messages))
 
     def let(self, call: Call) -> Any:
-        """Let a call take place, and the index lag if it does."""
-        answer = call.do()
+        """Let a call take place; the index lags if it does, and OpenAI's answers are old if so."""
+        old = call.name == "openai.batch" and self.world.clock.now < self.old_until
+        answer = self.let_behind(call) if old else call.do()
         if call.name == "dynamodb.Query":
             answer, self._index = (self._index if self.lags else answer), answer
         return answer
+
+    def let_behind(self, call: Call) -> Any:
+        """Answer with what was true a while ago, as one of several servers may."""
+        self.world.clock.now -= BEHIND
+        try:
+            return call.do()
+        finally:
+            self.world.clock.now += BEHIND
+
+    def _end(self, batch_id: str) -> str | None:
+        """How a batch has ended at OpenAI, if it has."""
+        status = str(self.world.openai.batch(batch_id)["status"])
+        return status if status in _ENDS else None
+
+    def _sleep(self, seconds: float) -> None:
+        self.world.clock.now += seconds
 
     @contextmanager
     def _at_work(self) -> Iterator[Process]:
@@ -172,6 +219,8 @@ class Life:
         if self._meet is None:
             return self.let(call)
         self.crossings.append(call.name)
+        if self.in_hand:
+            self.archivers.add(len(self.crossings))
         return self._meet(self, call)
 
     def _items(self) -> list[dict[str, Any]]:

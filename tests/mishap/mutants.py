@@ -95,6 +95,14 @@ _BELIEVES_OLD = (
 _IF_OURS = '"files.#role.lease.#owner = :owner"'
 _NO_SIZE = Swap("copying._verify", "tally.size != expected", "False")
 
+_FOLLOW, _LOOK = "webhook.Webhook._follow", "webhook.Webhook._look"
+_SAID = "{'id': hint.batch_id, 'status': hint.type.removeprefix('batch.')}"
+_AS_TOLD = f"openai.retrieve.__globals__['Batch'].read({_SAID})"
+_READS = "known = self.observer.ledger.get(hint.account, hint.batch_id)"
+_TAKES = "known, told = self.observer.take_in(known, said)"
+_LATER = "_later(hint, report, "
+_TAKEN = "Heard(Answer.TAKEN, report, hint=hint)"
+
 MUTANTS = {
     "publishes, then writes": Mutant((_PUBLISHES_FIRST,), "ended/dies-after", "sns.Publish"),
     "writes, then publishes from memory, with no outbox": Mutant(
@@ -156,5 +164,42 @@ MUTANTS = {
         ),
         "ended/dies-after",
         "sns.Publish",
+    ),
+    "believes what a webhook says, and asks nothing": Mutant(
+        (Swap(_LOOK, "openai.retrieve(hint.batch_id)", _AS_TOLD),),
+        "told/dies-after",
+        "secretsmanager.GetSecretValue",
+    ),
+    "publishes what a webhook brings, then writes": Mutant(
+        (_PUBLISHES_FIRST,), "told/poll-after", "sns.Publish"
+    ),
+    "writes what a webhook brings on no condition": Mutant(
+        (_NO_VERSION,), "told/poll-before", "dynamodb.UpdateItem"
+    ),
+    "hears a webhook, asks OpenAI, and then reads what is known": Mutant(
+        (
+            Swap(_LOOK, _TAKES, f"{_READS}; {_TAKES}"),
+            *_BELIEVES_OLD,
+            Swap("observe.watch", "if known.terminal:", "if False:"),
+        ),
+        "told/is-behind-poll-after",
+        "openai.batch",
+    ),
+    "is content with a webhook when OpenAI does not answer": Mutant(
+        (Swap(_FOLLOW, f"{_LATER}error)", _TAKEN),), "told/fails", "openai.batch"
+    ),
+    "is content with a webhook of a batch that shows no end": Mutant(
+        (Swap(_FOLLOW, f"{_LATER}early)", _TAKEN),), "told/stays-behind", "openai.batch"
+    ),
+    "is content with a webhook when OpenAI does not know the batch just now": Mutant(
+        (
+            Swap(_LOOK, "if watched:", "if False:"),
+            Swap(_FOLLOW, "if seen is Seen.END:", "if seen is not Seen.NO_END:"),
+        ),
+        "told/unknown",
+        "openai.batch",
+    ),
+    "is content with an end that is written, and not published": Mutant(
+        (Swap(_LOOK, "if known.outbox:", "if False:"),), "told/dies-before", "sns.Publish"
     ),
 }

@@ -8,6 +8,7 @@ Nothing waits, nothing is sent over a socket, and time is the clock of the world
 from __future__ import annotations
 
 import functools
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
@@ -24,6 +25,7 @@ import batchwatch.copying
 import batchwatch.download
 import batchwatch.openai
 import batchwatch.runtime
+import batchwatch.webhook
 from batchwatch.archive import Archive
 from local.simulator.wire import Request
 
@@ -45,6 +47,16 @@ _call_of_aws = BaseClient._make_api_call  # type: ignore[attr-defined]
 
 class DiedError(BaseException):
     """The process is no more: nothing that it has begun is ended, no handler of errors runs."""
+
+
+class InTurn(ThreadPoolExecutor):
+    """Threads as ever, but who submits waits, however slow the machine: nothing runs beside it."""
+
+    def submit(self, *job: Any, **how: Any) -> Future[Any]:
+        """Let a job be done."""
+        future = super().submit(*job, **how)
+        wait([future])
+        return future
 
 
 class Process:
@@ -118,6 +130,7 @@ def drawn(line: Line, openai: SimulatedOpenAI, clock: Clock) -> Iterator[None]:
         mock.patch.object(batchwatch.download, "LEAST", PART),
         mock.patch.object(batchwatch.copying, "NOTE_EVERY", 2),
         mock.patch.object(batchwatch.account_poll, "AT_ONCE", 1),
+        mock.patch.object(batchwatch.webhook, "ThreadPoolExecutor", InTurn),
         mock.patch.dict(kept, part_bytes=PART),
         mock.patch.object(boto3, "client", _client),
         mock.patch.object(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1),

@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import tests.conftest  # noqa: F401 - first: it clears the environment of the person's own AWS
-from tests.mishap.mishaps import CASES, Case, Outcome, Schedule
+from tests.mishap.schedules import CASES, Case, Outcome, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

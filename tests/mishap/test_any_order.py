@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from tests.judge.checker import faults_so_far
 from tests.judge.collect import collect
 from tests.mishap.life import life
-from tests.mishap.mishaps import BATCHES, KINDS, MOVES
+from tests.mishap.mishaps import KINDS, MOVES
+from tests.mishap.schedules import BATCHES
 from tests.world import KEY
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ SETTINGS = settings(
 scripts = st.sampled_from([script for several in BATCHES.values() for script in several])
 kinds = st.sampled_from(sorted(KINDS))
 calls = st.integers(1, 30)
+batches = st.integers(0, 9)
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -78,10 +80,20 @@ class AnyOrder(RuleBasedStateMachine):
         """Undisturbed."""
         self._step(self.life.archive)
 
+    @rule(which=batches)
+    def a_webhook_is_heard(self, which: int) -> None:
+        """Of a batch that has ended, or not."""
+        self._step(lambda: self._hear(which))
+
     @rule(kind=kinds, n=calls)
     def a_poll_meets(self, kind: str, n: int) -> None:
         """A death, another process, an error: tests/mishap/mishaps.py has them all."""
         self._step(self.life.poll, kind, n)
+
+    @rule(which=batches, kind=kinds, n=calls)
+    def a_webhook_meets(self, which: int, kind: str, n: int) -> None:
+        """The same."""
+        self._step(lambda: self._hear(which), kind, n)
 
     @rule(kind=kinds, n=calls)
     def the_archiver_meets(self, kind: str, n: int) -> None:
@@ -94,6 +106,9 @@ class AnyOrder(RuleBasedStateMachine):
             self.life.lags = False
             self.life.recover()
             assert self.life.verdict() == []
+
+    def _hear(self, which: int) -> None:
+        self.life.hear(self.life.batch_ids[which % len(self.life.batch_ids)])
 
     def _step(self, step: Callable[[], None], happens: str | None = None, n: int = 0) -> None:
         self._happens, self._calls_left = happens, n

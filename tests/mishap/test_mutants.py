@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.mishap.mishaps import Case
 from tests.mishap.mutants import MUTANTS, Mutant, Swap, living
+from tests.mishap.schedules import Case
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import base64
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.batch import TERMINAL, safe_id
@@ -50,6 +50,14 @@ class Answer(IntEnum):
     TAKEN = 200
     REFUSED = 400
     LATER = 503
+
+
+class Seen(Enum):
+    """What a look at a batch showed: its end (or that it is of no concern), none, or no batch."""
+
+    END = auto()
+    NO_END = auto()
+    NOTHING = auto()
 
 
 class Hint(NamedTuple):
@@ -140,26 +148,33 @@ class Webhook(NamedTuple):
             for look in range(_LOOKS):
                 if look:
                     self.sleep(_BETWEEN_LOOKS)
-                if self._look(hint, openai, report):
-                    return Heard(Answer.TAKEN, report, hint=hint)
-        except NotFoundError:  # a test event of the dashboard
-            return Heard(Answer.TAKEN, report, hint=hint, known=False)
+                seen = self._look(hint, openai, report)
+                if seen is Seen.END:
+                    break
         except Exception as error:  # noqa: BLE001 - told; OpenAI repeats it, and a poll comes by
             return _later(hint, report, error)
-        early = OpenAIError(f"{hint.type} was told of a batch that shows no such end")
-        return _later(hint, report, early)
+        if seen is Seen.NO_END:
+            early = OpenAIError(f"{hint.type} was told of a batch that shows no such end")
+            return _later(hint, report, early)
+        return Heard(Answer.TAKEN, report, hint=hint, known=seen is Seen.END)
 
-    def _look(self, hint: Hint, openai: OpenAI, report: Report) -> bool:
-        """Observe the batch as it is now; whether nothing is left to be seen."""
+    def _look(self, hint: Hint, openai: OpenAI, report: Report) -> Seen:
+        """Observe the batch as it is now."""
         known = self.observer.ledger.get(hint.account, hint.batch_id)
         if known.outbox:
             report += self.observer.left_over(known)
-        watched = known.v or known.open or self.discovery
-        if known.terminal or not watched:
-            return True
-        known, told = self.observer.take_in(known, openai.retrieve(hint.batch_id))
+        watched = known.v or known.open
+        if known.terminal or not (watched or self.discovery):
+            return Seen.END
+        try:
+            said = openai.retrieve(hint.batch_id)
+        except NotFoundError:
+            if watched:
+                raise
+            return Seen.NOTHING
+        known, told = self.observer.take_in(known, said)
         report += told
-        return known.terminal
+        return Seen.END if known.terminal else Seen.NO_END
 
 
 def _later(hint: Hint, report: Report, error: BaseException) -> Heard:
