@@ -72,8 +72,6 @@ class Handlers:
                 event or sample(name), Context(name, seconds)
             )
         finally:
-            if "webhook" in vars(runtime()):
-                runtime().webhook.pool.shutdown()
             for client in runtime()._openai.values():
                 client.close()
         printed = [json.loads(line) for line in self.capsys.readouterr().out.splitlines()]

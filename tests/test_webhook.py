@@ -387,7 +387,7 @@ def test_what_is_no_end_has_no_delay(world: World, invoke: Handlers) -> None:
 
     told = invoke("webhook", webhook(ended(world), time.time()))
 
-    assert told.metrics["Events"] == 1
+    assert told.metrics["Events"] > 0
     assert "WebhookDelay" not in told.metrics
 
 

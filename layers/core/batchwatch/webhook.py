@@ -12,7 +12,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, IntEnum, auto
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from batchwatch.batch import TERMINAL, safe_id
 from batchwatch.errors import (
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from batchwatch.accounts import Accounts
     from batchwatch.observe import Observer
     from batchwatch.openai import Account, OpenAI
+
+_What = TypeVar("_What")
+_Then = TypeVar("_Then")
 
 BY = "webhook"
 PATIENCE = 3.5
@@ -105,24 +108,32 @@ class Webhook:
         self.pool = ThreadPoolExecutor(_AT_ONCE)
 
     def hear(self, event: object, patience: float = PATIENCE) -> Heard:
-        """Take in a request as a Function URL hands it over; answer within `patience` seconds."""
-        try:
-            job = self.pool.submit(self._hear, event)
-            try:
-                return job.result(patience)
-            finally:
-                job.cancel()  # what has begun may yet arrive: that does no harm
-        except TimeoutError:
-            return _later(None, Report(), OpenAIError("no time was left to follow a webhook"))
+        """Take in a request as a Function URL hands it over; answer within `patience` seconds.
 
-    def _hear(self, event: object) -> Heard:
-        """Believe it or not; nothing is asked, read or changed of a batch before."""
+        Nothing is asked, read or changed of a batch before the signature is verified.
+        """
+        stop_at, hint = self.clock() + patience, None
         try:
-            headers, body = _request(event)
-            hint = _hint(self._signer(headers, body), body)
+            hint = self._in_time(stop_at, self._believed, event)
+            if hint is None:
+                return Heard(Answer.TAKEN, Report())
+            return self._in_time(stop_at, self._follow, hint)
         except RefusedWebhookError as error:
             return Heard(Answer.REFUSED, Report(), error.reason)
-        return self._follow(hint) if hint else Heard(Answer.TAKEN, Report())
+        except TimeoutError:
+            return _later(hint, Report(), OpenAIError("no time was left to follow a webhook"))
+
+    def _in_time(self, stop_at: float, do: Callable[[_What], _Then], what: _What) -> _Then:
+        """Do it in another thread; TimeoutError if that takes too long."""
+        job = self.pool.submit(do, what)
+        try:
+            return job.result(max(0, stop_at - self.clock()))
+        finally:
+            job.cancel()  # what has begun may yet arrive: that does no harm
+
+    def _believed(self, event: object) -> Hint | None:
+        headers, body = _request(event)
+        return _hint(self._signer(headers, body), body)
 
     def _signer(self, headers: Mapping[str, str], body: bytes) -> str:
         """Return the account whose webhook it is, by its secret; which may be a new one."""
