@@ -88,10 +88,12 @@ class Accounts:
         return read_accounts(self._text(fresh=True))
 
     def get(self, name: str) -> Account:
-        """Return the account of that name."""
-        for account in self.all().accounts:
-            if account.name == name:
-                return account
+        """Return the account of that name, which may be a new one."""
+        for read in (self.all, self.afresh):
+            readable = read()
+            for account in readable.accounts if readable else []:
+                if account.name == name:
+                    return account
         raise SecretError(f"the secret has no usable account {name!r}")
 
     def _text(self, *, fresh: bool = False) -> str:

@@ -23,6 +23,8 @@ from batchwatch.errors import (
 from batchwatch.webhook import ENDS, Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from batchwatch.report import Problem, Report, Told
     from batchwatch.webhook import Heard
 
@@ -33,8 +35,10 @@ LONG = 900
 """Seconds that files may be waiting to be archived before it is worth a metric."""
 
 
-def tell(report: Report, did: str, **more: int) -> dict[str, int]:
-    """Log what an invocation did, count it, and return the counts."""
+def tell(
+    report: Report, did: str, about: Mapping[str, object] | None = None, **more: int
+) -> dict[str, int]:
+    """Log what an invocation did (and `about` what), count it, and return the counts."""
     for event in report.events:
         _tell_event(event)
     for problem in report.problems:
@@ -47,7 +51,7 @@ def tell(report: Report, did: str, **more: int) -> dict[str, int]:
         **{kind.lower() + "_repairs": count for kind, count in report.repairs.items()},
         **({"left": report.left} if report.left else {}),
     }
-    logger.info(did, extra=counts)
+    logger.info(did, extra={**(about or {}), **counts})
     metrics.add_metric("Events", MetricUnit.Count, len(report.events))
     metrics.add_metric("Problems", MetricUnit.Count, len(report.problems))
     if refused := _refused(report):
@@ -79,7 +83,21 @@ def tell_heard(heard: Heard, now: float) -> None:
     if heard.refused:
         logger.warning("refused", reason=heard.refused)
     else:
-        tell(heard.report, "heard", answer=heard.answer.value)
+        tell(heard.report, "heard", _about(heard), answer=heard.answer.value)
+
+
+def _about(heard: Heard) -> dict[str, object]:
+    """What a webhook was about; its type and id are signed, and of a form that is harmless."""
+    if heard.hint is None:
+        return {}
+    if not heard.hint.batch_id:
+        return {"account": heard.hint.account}
+    return {
+        "account": heard.hint.account,
+        "batch_id": _shown(heard.hint.batch_id),
+        "type": heard.hint.type,
+        "known": heard.known,
+    }
 
 
 def _exceptional(report: Report) -> dict[str, int]:

@@ -66,20 +66,23 @@ class Seen(Enum):
 
 
 class Hint(NamedTuple):
-    """What a webhook says; `at`: when that was, in seconds since 1970."""
+    """What a webhook says; `at`: when that was, in seconds since 1970.
+
+    Without type and id it is of no concern here: no batch that has ended.
+    """
 
     account: str
-    type: str
-    batch_id: str
-    at: float | None
+    type: str = ""
+    batch_id: str = ""
+    at: float | None = None
 
 
 class Heard(NamedTuple):
     """What became of a request.
 
     refused  why it was not believed
-    hint     what it said, where it concerns a batch
-    known    whether OpenAI knows that batch
+    hint     what it said, if it was believed
+    known    whether OpenAI knows the batch
     """
 
     answer: Answer
@@ -115,8 +118,8 @@ class Webhook:
         stop_at, hint = self.clock() + patience, None
         try:
             hint = self._in_time(stop_at, self._believed, event)
-            if hint is None:
-                return Heard(Answer.TAKEN, Report())
+            if not hint.batch_id:
+                return Heard(Answer.TAKEN, Report(), hint=hint)
             return self._in_time(stop_at, self._follow, hint)
         except RefusedWebhookError as error:
             return Heard(Answer.REFUSED, Report(), error.reason)
@@ -131,7 +134,7 @@ class Webhook:
         finally:
             job.cancel()  # what has begun may yet arrive: that does no harm
 
-    def _believed(self, event: object) -> Hint | None:
+    def _believed(self, event: object) -> Hint:
         headers, body = _request(event)
         return _hint(self._signer(headers, body), body)
 
@@ -204,12 +207,12 @@ def _request(event: object) -> tuple[dict[str, str], bytes]:
         raise RefusedWebhookError(Refusal.HEADERS) from error
 
 
-def _hint(account: str, body: bytes) -> Hint | None:
-    """Read what happened; None for an event that concerns no batch that has ended."""
+def _hint(account: str, body: bytes) -> Hint:
+    """Read what happened."""
     try:
         said = json.loads(body)
         if said["type"] not in ENDS:
-            return None
+            return Hint(account)
         at = said.get("created_at")
         return Hint(account, said["type"], safe_id(said["data"]["id"]), at if _moment(at) else None)
     except (
