@@ -100,8 +100,8 @@ def cost(figures: Figures) -> Costs:
 
 
 def fixed_of(template: Mapping[str, Any]) -> Fixed:
-    """Read what the template says of what costs."""
-    resources = template["Resources"]
+    """Read what the template says of what costs, as it is by default."""
+    resources = {n: r for n, r in template["Resources"].items() if "Condition" not in r}
     kinds = [resource["Type"] for resource in resources.values()]
     memory = {
         name: resources[name]["Properties"]["MemorySize"] / 1024 for name in ("Poller", "Archiver")

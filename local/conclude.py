@@ -114,6 +114,7 @@ def _heard(
     facts = {
         "sent": len({attempt.webhook_id for attempt in attempts}),
         "attempts": len(attempts),
+        "taken": sum(attempt.taken for attempt in attempts),
         "twice": len({attempt.webhook_id for attempt in attempts if attempt.second}),
         "lost": sum(attempt.lost for attempt in attempts),
         "unanswered": sum(a.status is None and not a.lost for a in attempts),
@@ -123,10 +124,10 @@ def _heard(
         "median_seconds": round(median(waits), 3) if waits else None,
     }
     told = (
-        "\n{sent} webhooks in {attempts} attempts: {twice} sent twice; {lost} attempts lost on"
-        " purpose, {unanswered} unanswered, {refused} refused."
-        "\n{observed} of {ends} ends were observed by a webhook;"
-        " median from an end to its event at the subscriber: {median_seconds} s."
+        "\n{sent} webhooks, {twice} of them sent twice, {lost} lost at first, on purpose: {attempts}"
+        " attempts, {taken} taken, {unanswered} not answered in time, {refused} refused."
+        "\n{observed} of {ends} ends were heard of by webhook, the others by a poll;"
+        " {median_seconds} s from an end to its event at a subscriber (median)."
     )
     return told.format(**facts), {"kind": "webhooks", **facts}
 
