@@ -124,8 +124,8 @@ def _heard(
         "median_seconds": round(median(waits), 3) if waits else None,
     }
     told = (
-        "\n{sent} webhooks, {twice} of them sent twice, {lost} lost at first, on purpose: {attempts}"
-        " attempts, {taken} taken, {unanswered} not answered in time, {refused} refused."
+        "\n{sent} webhooks, {twice} of them sent twice, {lost} lost at first, on purpose:"
+        " {attempts} attempts, {taken} taken, {unanswered} not answered in time, {refused} refused."
         "\n{observed} of {ends} ends were heard of by webhook, the others by a poll;"
         " {median_seconds} s from an end to its event at a subscriber (median)."
     )
