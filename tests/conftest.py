@@ -6,11 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from moto import mock_aws
 
 from local.simulator import SimulatedOpenAI
 from tests.handlers import Handlers
-from tests.world import KEY, REGION, Clock, World, build
+from tests.world import KEY, REGION, Clock, World, aws_in_memory, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +34,7 @@ def clock() -> Clock:
 @pytest.fixture
 def world(clock: Clock) -> Iterator[World]:
     """The service in memory, watching a simulated OpenAI."""
-    with mock_aws(), SimulatedOpenAI(key=KEY, clock=clock) as openai:
+    with aws_in_memory(), SimulatedOpenAI(key=KEY, clock=clock) as openai:
         world = build(openai, clock)
         yield world
         world.stop()

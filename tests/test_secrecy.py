@@ -20,12 +20,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from moto import mock_aws
 
 from batchwatch.telemetry import logger
 from local.simulator import Script, SimulatedOpenAI
 from tests.handlers import Handlers
-from tests.world import ACCOUNT, Clock, World, as_lambda_sees, build
+from tests.world import ACCOUNT, Clock, World, as_lambda_sees, aws_in_memory, build
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -152,7 +151,7 @@ def spied(
     """Nothing is done yet; the key is in the secret."""
     key, clock, heard = KEYS[request.param], Clock(), Overheard(capsys)
     logger.setLevel(logging.DEBUG)
-    with mock_aws(), SimulatedOpenAI(key=key, clock=clock) as openai:
+    with aws_in_memory(), SimulatedOpenAI(key=key, clock=clock) as openai:
         world = build(openai, clock)
         # A file that is not there is gone at once, and what was not done comes back at once.
         world.environment |= {"BATCHWATCH_GRACE": "0", "BATCHWATCH_LONGEST_RETRY": "0"}

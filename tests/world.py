@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from moto import mock_aws
 
 from batchwatch.events import BatchEvent
 from batchwatch.runtime import Runtime
@@ -20,6 +21,8 @@ from local.deploy import read_template
 from tests.signed import SECRET, webhook
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from batchwatch.record import Record
     from batchwatch.report import Report
     from batchwatch.webhook import Heard
@@ -30,6 +33,11 @@ REGION = "us-east-1"
 KEY = "sk-simulated"
 _QUEUE = "BATCHWATCH_ARCHIVE_QUEUE"
 _RESOURCES = read_template()["Resources"]
+
+
+def aws_in_memory() -> AbstractContextManager[Any]:
+    """Stand in for AWS, with one session of boto3 for all: to make one takes longer than a test."""
+    return mock_aws(config={"core": {"reset_boto3_session": False}})
 
 
 @functools.cache

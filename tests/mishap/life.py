@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
-from moto import mock_aws
 
 from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
@@ -23,7 +22,7 @@ from tests.judge.checker import Outside, faults, faults_so_far
 from tests.judge.collect import collect
 from tests.mishap.outside import Call, Line, Process, drawn
 from tests.signed import SECRET, webhook
-from tests.world import KEY, REGION, Clock, as_lambda_sees, build
+from tests.world import KEY, REGION, Clock, as_lambda_sees, aws_in_memory, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -234,7 +233,7 @@ class Life:
 def life(meet: Meet, *, tries: int = 3) -> Iterator[Life]:
     """Begin a run, in a world of its own. `tries`: how often a file may come out wrong."""
     clock, line = Clock(), Line()
-    with TemporaryDirectory() as directory, mock_aws():
+    with TemporaryDirectory() as directory, aws_in_memory():
         openai = SimulatedOpenAI(key=KEY, clock=clock, directory=Path(directory))
         with drawn(line, openai, clock):
             world = build(openai, clock)
