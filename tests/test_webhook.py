@@ -188,8 +188,10 @@ def test_what_somebody_was_interrupted_in_is_published(world: World) -> None:
     assert world.hear(batch_id).answer is Answer.LATER
     world.runtime.sns.meta.events.unregister("before-call.sns.Publish", unique_id="fail")
 
-    assert world.hear(batch_id).answer is Answer.TAKEN
+    heard = world.hear(batch_id)
 
+    assert heard.answer is Answer.TAKEN
+    assert [event.subject for event in heard.report.events] == [batch_id]
     assert told(world) == [("batch.completed", batch_id, ACCOUNT)]
 
 
@@ -276,6 +278,7 @@ def test_nobody_from_outside_can_have_the_secret_read_again_and_again(world: Wor
         world.restart()
         events = world.runtime.accounts._provider.client.meta.events
         events.register("before-call.secretsmanager", lambda **_: reads.append("read"))
+        world.runtime.webhook.hear(webhook("batch_1", 0))
         knock()
         assert len(reads) <= 2
         world.clock.now += AGAIN
@@ -380,6 +383,16 @@ def test_a_weak_secret_is_told_by_a_poll_but_not_shown(world: World, invoke: Han
     assert told.metrics["Problems"] == 1
     assert "'default': webhook secret 1" in json.dumps(told.log, ensure_ascii=False)
     assert "dGhlIHdlYWsgb25l" not in json.dumps(told.log)
+
+
+@pytest.mark.parametrize("at", [10**400, -1, None, "now", float("nan"), 4e10])
+def test_a_moment_that_is_none_does_no_harm(world: World, invoke: Handlers, at: object) -> None:
+    said = {"type": "batch.completed", "created_at": at, "data": {"id": ended(world)}}
+
+    told = invoke("webhook", signed(json.dumps(said).encode(), time.time()))
+
+    assert told.result == {"statusCode": 200}
+    assert told.metrics.get("WebhookDelay", 0) == 0
 
 
 def test_what_is_no_end_has_no_delay(world: World, invoke: Handlers) -> None:
