@@ -96,6 +96,23 @@ def test_there_is_no_address_for_webhooks_unless_it_is_wanted() -> None:
         assert said.get("Condition") == wanted, name
 
 
+def test_who_comes_by_the_address_may_call_webhook_and_nobody_else_may() -> None:
+    """Of both permissions, AWS demands the second since October 2025."""
+    said = [r["Properties"] for r in RESOURCES.values() if r["Type"] == "AWS::Lambda::Permission"]
+    limits = {each["Action"]: each for each in said}
+
+    assert {each["FunctionName"].value for each in said} == {"Webhook"}
+    assert set(limits) == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert limits["lambda:InvokeFunctionUrl"]["FunctionUrlAuthType"] == "NONE"
+    assert limits["lambda:InvokeFunction"]["InvokedViaFunctionUrl"] is True
+
+
+def test_a_guided_deployment_asks_nothing_that_enter_does_not_answer() -> None:
+    """SAM asks, with No as the default, whether an address may be without authentication."""
+    for function in FUNCTIONS.values():
+        assert "FunctionUrlConfig" not in function["Properties"]
+
+
 def test_the_archiver_is_sent_every_terminal_status_and_nothing_else() -> None:
     wanted = RESOURCES["EndedBatches"]["Properties"]["FilterPolicy"]
 
@@ -168,7 +185,7 @@ def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
 def test_no_resource_has_a_fixed_name_so_that_two_stacks_can_live_side_by_side() -> None:
     for resource in RESOURCES.values():
         for key, value in resource["Properties"].items():
-            if key.endswith("Name") and key not in {"DisplayName", "MetricName"}:
+            if key.endswith("Name") and key not in {"DisplayName", "MetricName", "FunctionName"}:
                 assert "${AWS::StackName}" in value.value
 
 

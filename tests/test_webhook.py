@@ -210,11 +210,18 @@ def test_without_discovery_only_what_was_registered_is_followed(world: World) ->
     assert told(world) == [("batch.completed", mine, ACCOUNT)]
 
 
-def test_without_discovery_what_a_poll_has_seen_is_followed_on(world: World) -> None:
+def test_without_discovery_what_was_given_up_is_followed_again(world: World) -> None:
     world.environment["BATCHWATCH_DISCOVERY"] = "off"
     world.restart()
     batch_id = world.batch(SCRIPT)
     world.poll()
+    world.runtime.dynamodb.update_item(
+        TableName="ledger",
+        Key={"account": {"S": ACCOUNT}, "batch_id": {"S": batch_id}},
+        UpdateExpression="SET abandoned = :yes REMOVE #open",
+        ExpressionAttributeNames={"#open": "open"},
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+    )
     world.clock.now += LIFE
 
     assert world.hear(batch_id).answer is Answer.TAKEN
