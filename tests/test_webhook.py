@@ -283,15 +283,32 @@ def test_nobody_from_outside_can_have_the_secret_read_again_and_again(world: Wor
         if secret:
             world.put_secret(secret)
         world.restart()
-        events = world.runtime.accounts._provider.client.meta.events
-        events.register("before-call.secretsmanager", lambda **_: reads.append("read"))
-        world.runtime.webhook.hear(webhook("batch_1", 0))
+        count_reads(world, reads)
         knock()
         assert len(reads) <= 2
         world.clock.now += AGAIN
         knock()
         assert len(reads) <= 3
         reads.clear()
+
+
+def count_reads(world: World, reads: list[str]) -> None:
+    """Note every read of the secret."""
+    events = world.runtime.accounts._provider.client.meta.events
+    events.register("before-call.secretsmanager", lambda **_: reads.append("read"))
+
+
+def test_the_first_secret_of_an_account_counts_at_once(world: World) -> None:
+    reads: list[str] = []
+    fill_in(world)
+    batch_id = ended(world)
+    count_reads(world, reads)
+    assert world.runtime.webhook.hear(webhook(batch_id, 0)).refused is Refusal.CLOCK
+    assert len(reads) == 1  # what is wrong with it, no other secret mends
+
+    fill_in(world, SECRET)
+
+    assert world.hear(batch_id).answer is Answer.TAKEN
 
 
 def test_a_secret_that_is_none_accepts_nothing_and_is_told_by_polls_that_go_on(
