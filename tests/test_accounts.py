@@ -125,9 +125,11 @@ def test_one_bad_account_does_not_hold_up_the_others(name: str, entry: object) -
         "7",
         "[]",
         "{}",
+        "[" * 100_000,
         json.dumps({"default": {"api_key": KEY}}),
         *[json.dumps({"accounts": said}) for said in (None, 7, KEY, [KEY], [[7, {}]])],
     ],
+    ids=lambda text: text[:20],
 )
 def test_a_secret_that_names_no_accounts_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(SecretError) as refusal:

@@ -17,7 +17,7 @@ from tests.handlers import sample
 from tests.judge.checker import faults
 from tests.judge.collect import collect
 from tests.signed import SECRET, signed, webhook
-from tests.world import ACCOUNT, KEY
+from tests.world import ACCOUNT, KEY, client
 
 if TYPE_CHECKING:
     from tests.handlers import Handlers
@@ -279,8 +279,10 @@ def test_nobody_from_outside_can_have_the_secret_read_again_and_again(world: Wor
         for _ in range(50):
             assert world.runtime.webhook.hear(stranger).answer is Answer.REFUSED
 
-    for secret in ("", "{}", "not JSON", '{"accounts": {}}'):
-        if secret:
+    for secret in ("", "{}", "not JSON", '{"accounts": {}}', "deleted"):
+        if secret == "deleted":
+            client("secretsmanager").delete_secret(SecretId="keys", ForceDeleteWithoutRecovery=True)
+        elif secret:
             world.put_secret(secret)
         world.restart()
         count_reads(world, reads)
@@ -296,6 +298,13 @@ def count_reads(world: World, reads: list[str]) -> None:
     """Note every read of the secret."""
     events = world.runtime.accounts._provider.client.meta.events
     events.register("before-call.secretsmanager", lambda **_: reads.append("read"))
+
+
+def test_an_account_counts_at_once_for_its_files_too(world: World) -> None:
+    world.poll()
+    fill_in(world, SECRET, research={"project": "proj_1"})
+
+    assert world.runtime.accounts.get("research").project == "proj_1"
 
 
 def test_the_first_secret_of_an_account_counts_at_once(world: World) -> None:
@@ -409,7 +418,7 @@ def test_a_weak_secret_is_told_by_a_poll_but_not_shown(world: World, invoke: Han
     assert "dGhlIHdlYWsgb25l" not in json.dumps(told.log)
 
 
-@pytest.mark.parametrize("at", [10**400, -1, None, "now", float("nan"), 4e10])
+@pytest.mark.parametrize("at", [10**400, -1, None, "now", float("nan"), 4e10], ids=range(6))
 def test_a_moment_that_is_none_does_no_harm(world: World, invoke: Handlers, at: object) -> None:
     said = {"type": "batch.completed", "created_at": at, "data": {"id": ended(world)}}
 
