@@ -386,7 +386,7 @@ def test_each_outcome_is_counted_and_told_once(world: World, invoke: Handlers) -
     batch_id, now = ended(world), time.time()
 
     taken = invoke("webhook", webhook(batch_id, now - 7))
-    unknown = invoke("webhook", webhook("sk-abc123", now))
+    unknown = invoke("webhook", webhook("batch_abc123", now))
     stale = invoke("webhook")
     world.openai.fault("GET /v1/batches/", status=500, times=-1)
     later = invoke("webhook", webhook("batch_other", now))
@@ -400,7 +400,9 @@ def test_each_outcome_is_counted_and_told_once(world: World, invoke: Handlers) -
     assert _counted(stale) == {"WebhooksReceived", "WebhooksRefused", "WebhooksRefusedClock"}
     assert _counted(later) == {"WebhooksReceived", "WebhooksDeferred"}
     assert [line["reason"] for line in stale.log] == ["Clock"]
-    assert [(line["account"], line["batch_id"]) for line in unknown.log] == [(ACCOUNT, "sk-…")]
+    assert [(line["account"], line["batch_id"]) for line in unknown.log] == [
+        (ACCOUNT, "batch_abc123")
+    ]
     assert [line["batch_id"] for line in later.warnings()] == ["batch_other"]
 
 

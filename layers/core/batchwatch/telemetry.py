@@ -94,7 +94,7 @@ def _about(heard: Heard) -> dict[str, object]:
         return {"account": heard.hint.account}
     return {
         "account": heard.hint.account,
-        "batch_id": _shown(heard.hint.batch_id),
+        "batch_id": heard.hint.batch_id,
         "type": heard.hint.type,
         "known": heard.known,
     }
