@@ -307,6 +307,17 @@ def test_an_account_counts_at_once_for_its_files_too(world: World) -> None:
     assert world.runtime.accounts.get("research").project == "proj_1"
 
 
+def test_a_secret_that_cannot_be_read_again_is_good_until_it_is_old(world: World) -> None:
+    first, second = ended(world), ended(world)
+    assert world.hear(first).answer is Answer.TAKEN
+    client("secretsmanager").delete_secret(SecretId="keys", ForceDeleteWithoutRecovery=True)
+
+    stranger = webhook(second, world.clock.now, secret=NEW)
+    assert world.runtime.webhook.hear(stranger).answer is Answer.REFUSED
+
+    assert world.hear(second).answer is Answer.TAKEN
+
+
 def test_the_first_secret_of_an_account_counts_at_once(world: World) -> None:
     reads: list[str] = []
     fill_in(world)

@@ -97,13 +97,15 @@ class Accounts:
         raise SecretError(f"the secret has no usable account {name!r}")
 
     def _text(self, *, fresh: bool = False) -> str:
-        if self._failed and self._clock() < self._failed[0] + AGAIN:
+        if not fresh and self._failed and self._clock() < self._failed[0] + AGAIN:
             raise SecretError(self._failed[1])
         try:
             text = self._provider.get(self._secret, max_age=CACHE_SECONDS, force_fetch=fresh)
         except GetParameterError as error:
-            self._failed = self._clock(), f"cannot read the secret: {error}"
-            raise SecretError(self._failed[1]) from error
+            trouble = f"cannot read the secret: {error}"
+            if not fresh:  # else what was read before is still good
+                self._failed = self._clock(), trouble
+            raise SecretError(trouble) from error
         self._failed = None
         return str(text)
 

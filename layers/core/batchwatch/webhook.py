@@ -108,7 +108,7 @@ class Webhook:
         self.accounts, self.openai, self.observer = accounts, openai, observer
         self.discovery = discovery
         self.clock, self.sleep = clock, sleep
-        self.pool = ThreadPoolExecutor(_AT_ONCE)
+        self.pool = ThreadPoolExecutor(_AT_ONCE, "webhook")
 
     def hear(self, event: object, patience: float = PATIENCE) -> Heard:
         """Take in a request as a Function URL hands it over; answer within `patience` seconds.
