@@ -14,7 +14,10 @@ EVERY = 90
 """By default one point in so many is tried, others for each kind."""
 ONE_IN = 12
 """By default so few of the cases with webhooks are tried: they cost as much as all the others."""
-BY_DEFAULT = [case for case in CASES if case not in WITH_WEBHOOKS] + WITH_WEBHOOKS[::ONE_IN]
+CUTS = [case for case in CASES if case.kind.startswith(("cut-", "short-"))]
+"""Of these, every fourth: tests/test_copying.py plays them all, on less."""
+SPARED = {*WITH_WEBHOOKS, *CUTS}
+BY_DEFAULT = [c for c in CASES if c not in SPARED] + WITH_WEBHOOKS[::ONE_IN] + CUTS[::4]
 
 
 @pytest.mark.parametrize(
