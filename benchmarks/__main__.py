@@ -132,7 +132,8 @@ def _writable(text: str) -> Path:
 
 
 def _count(text: str) -> int:
-    return _sizes(text)[0]
+    (count,) = _sizes(text)
+    return count
 
 
 def _sizes(text: str) -> list[int]:

@@ -1,13 +1,12 @@
-"""Webhooks as OpenAI sends them, signed by hand, as a Function URL hands them over."""
+"""Webhooks as OpenAI sends them and a Function URL hands them over, validly signed."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 from typing import Any
 
+from local.simulator.webhooks import sign
 from tests.handlers import sample
 
 SECRET = "whsec_YSBzZWNyZXQgZm9yIHRlc3RzLCBvZiBubyBvdGhlciB1c2U="
@@ -24,13 +23,10 @@ def signed(
     body: bytes, at: float, *, secret: str = SECRET, encoded: bool = False, **more: str
 ) -> dict[str, Any]:
     """Sign a body at a moment; `more`: headers in place of the right ones."""
-    event, timestamp = sample("webhook"), str(int(at))
-    delivery = event["headers"]["webhook-id"]
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    due = hmac.new(key, f"{delivery}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    event = sample("webhook")
     event["headers"] |= {
-        "webhook-timestamp": timestamp,
-        "webhook-signature": "v1," + base64.b64encode(due).decode(),
+        "webhook-timestamp": str(int(at)),
+        "webhook-signature": sign(secret, event["headers"]["webhook-id"], int(at), body),
         **{f"webhook-{name}": text for name, text in more.items()},
     }
     text = base64.b64encode(body).decode() if encoded else body.decode()

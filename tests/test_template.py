@@ -55,6 +55,15 @@ def test_every_variable_is_a_setting_and_every_required_setting_is_given() -> No
     assert {n for n, f in Settings.model_fields.items() if f.is_required()} <= shared
 
 
+def test_poller_and_webhook_decide_by_the_same_rules() -> None:
+    """What only one of them knew, the other would take for its default."""
+    rules = {"discovery", "grace", "progress_steps", "lost_after"} | {
+        name for name in Settings.model_fields if name.startswith("stalled_")
+    }
+
+    assert rules <= variables(SHARED["Environment"])
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_has_a_file_a_handler_a_build_target_and_a_sample_event(name: str) -> None:
     module, handler = FUNCTIONS[name]["Properties"]["Handler"].split(".")

@@ -135,19 +135,22 @@ def _read_signers(name: str, secrets: object, readable: Readable) -> None:
         readable.weak.append(WeakSecretError(f"account {name!r}: webhook_secrets is no list"))
         return
     for number, secret in enumerate(secrets or [], 1):
-        which = f"account {name!r}: webhook secret {number}"
         try:
-            key = key_of(secret)
-        except (RefusedWebhookError, AttributeError):
-            weak = WeakSecretError(f"{which} is not whsec_ and base64 of 24 bytes or more")
-            readable.weak.append(weak)
-            continue
-        others = [other for other, theirs in readable.signers if theirs == key and other != name]
-        if others:  # one address for both would tell of all batches in one name
-            weak = WeakSecretError(f"{which} is that of account {others[0]!r}")
-            readable.weak.append(weak)
-        else:
-            readable.signers.append((name, key))
+            readable.signers.append((name, _signing_key(name, secret, readable.signers)))
+        except WeakSecretError as weak:
+            trouble = WeakSecretError(f"account {name!r}: webhook secret {number} {weak}")
+            readable.weak.append(trouble)
+
+
+def _signing_key(name: str, secret: str, signers: list[tuple[str, bytes]]) -> bytes:
+    try:
+        key = key_of(secret)
+    except (RefusedWebhookError, AttributeError) as error:
+        raise WeakSecretError("is not whsec_ and base64 of 24 bytes or more") from error
+    for other, theirs in signers:
+        if theirs == key and other != name:  # all batches would be told of in one name
+            raise WeakSecretError(f"is that of account {other!r}")
+    return key
 
 
 def _refuse_a_second(account: Account, others: list[Account]) -> None:

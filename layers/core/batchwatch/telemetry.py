@@ -72,8 +72,9 @@ def tell_heard(heard: Heard, now: float) -> None:
         "WebhooksDeferred": heard.answer is Answer.LATER,
         "WebhooksUnknown": not heard.known,
         "WebhooksRefused": heard.answer is Answer.REFUSED,
-        f"WebhooksRefused{heard.refused}": heard.refused is not None,
     }
+    if heard.refused:
+        counts[f"WebhooksRefused{heard.refused}"] = True
     for name, count in counts.items():
         if count:
             metrics.add_metric(name, MetricUnit.Count, count)

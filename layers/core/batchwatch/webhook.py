@@ -156,11 +156,10 @@ class Webhook:
         """Look until the end that was told of is in the ledger, and out of its outbox."""
         report = Report()
         try:
-            openai = self.openai(self.accounts.get(hint.account))
             for look in range(_LOOKS):
                 if look:
                     self.sleep(_BETWEEN_LOOKS)
-                seen = self._look(hint, openai, report)
+                seen = self._look(hint, report)
                 if seen is Seen.END:
                     break
         except Exception as error:  # noqa: BLE001 - told; OpenAI repeats it, and a poll comes by
@@ -170,13 +169,14 @@ class Webhook:
             return _later(hint, report, early)
         return Heard(Answer.TAKEN, report, hint=hint, known=seen is Seen.END)
 
-    def _look(self, hint: Hint, openai: OpenAI, report: Report) -> Seen:
+    def _look(self, hint: Hint, report: Report) -> Seen:
         """Observe the batch as it is now, or publish what somebody was interrupted in."""
         known = self.observer.ledger.get(hint.account, hint.batch_id)
         watched = known.v or known.open
         if known.terminal or not (watched or self.discovery):
             report += Report.of(self.observer.outbox.deliver(known))
             return Seen.END
+        openai = self.openai(self.accounts.get(hint.account))
         try:
             said = openai.retrieve(hint.batch_id)
         except NotFoundError:
