@@ -17,7 +17,7 @@ from batchwatch.record import Change, File, FileState, Record
 from local.deploy import build_layer, deploy, read_template
 from local.emulator import Emulator
 from local.run import PARAMETERS
-from local.service import ACCOUNT, Service
+from local.service import ACCOUNT, Service, Subscriber
 from local.simulator import Script, SimulatedOpenAI
 from tests.signed import SECRET, webhook
 from tests.world import KEY
@@ -80,6 +80,10 @@ class Rehearsal:
 
     def missing(self) -> list[str]:
         """Play it; return what did not happen in time."""
+        with self._service.subscribe() as listener:  # before anything can be announced
+            return self._play(listener)
+
+    def _play(self, listener: Subscriber) -> list[str]:
         self._service.put_key(KEY, self._openai.base_url, [SECRET])
         ended = time.time() - 5000
         cut = self._batch("cut", ended, output_bytes=40_000_000)
@@ -95,7 +99,8 @@ class Rehearsal:
         queue = self._service.outputs["ArchiveQueueUrl"]
         self._sqs.send_message(QueueUrl=queue, MessageBody="no order")
         heard = self._batch("heard", ended)
-        return self._tell(heard) + self._wait({cut, other, leftover, forgotten, heard})
+        told = self._tell(heard)
+        return told + self._wait(listener, {cut, other, leftover, forgotten, heard})
 
     def _batch(self, name: str, created_at: float, **how: Any) -> str:
         script = Script(name=name, endpoint=ENDPOINT, requests=9, ends="completed", **how)
@@ -133,18 +138,17 @@ class Rehearsal:
         told = httpx.post(address.url, headers=headers, content=event["body"], timeout=PATIENCE)
         return [] if told.is_success else [f"a webhook was answered by {told.status_code}"]
 
-    def _wait(self, batches: set[str]) -> list[str]:
+    def _wait(self, listener: Subscriber, batches: set[str]) -> list[str]:
         deadline = time.monotonic() + PATIENCE
-        with self._service.subscribe() as listener:
-            while time.monotonic() < deadline:
-                self._service.tick()
-                for message in map(json.loads, listener.news()):
-                    if message["type"] == "batch.archived":
-                        self._archived.add(message["subject"])
-                left = self._left(batches)
-                denied = self._denied()
-                if denied or not left:
-                    break
+        while time.monotonic() < deadline:
+            self._service.tick()
+            for message in map(json.loads, listener.news()):
+                if message["type"] == "batch.archived":
+                    self._archived.add(message["subject"])
+            left = self._left(batches)
+            denied = self._denied()
+            if denied or not left:
+                break
         return denied + left
 
     def _denied(self) -> list[str]:
