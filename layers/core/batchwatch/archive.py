@@ -8,12 +8,10 @@ from __future__ import annotations
 import base64
 import zlib
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from batchwatch.batch import Batch, Role
 from batchwatch.errors import BadUploadError, ShortDownloadError
 from batchwatch.record import Tally
 
@@ -206,14 +204,6 @@ class Archive:
             else:
                 return True
         raise AssertionError  # the last attempt returns or raises
-
-
-def archive_key(account: str, batch: Batch, role: Role) -> str:
-    """Where a file of a batch lies in the bucket; the date is the batch's own."""
-    name = "batch.json" if role is Role.RECORD else f"{role}.jsonl"
-    created = batch.created_at
-    day = "unknown" if created is None else f"{datetime.fromtimestamp(created, tz=UTC):%Y-%m-%d}"
-    return f"batches/account={account}/created={day}/{batch.id}/{name}"
 
 
 def _completed(part: Mapping[str, object]) -> CompletedPartTypeDef:

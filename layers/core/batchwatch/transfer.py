@@ -7,7 +7,6 @@ import time
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from batchwatch.archive import archive_key
 from batchwatch.batch import Role
 from batchwatch.copying import Copying
 from batchwatch.download import Source
@@ -23,6 +22,7 @@ from batchwatch.errors import (
     UnsafeIdError,
 )
 from batchwatch.orders import read_order
+from batchwatch.place import archive_key
 from batchwatch.record import File, FileState, ended
 from batchwatch.report import Problem, Report
 from batchwatch.telling import Witness

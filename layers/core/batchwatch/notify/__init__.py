@@ -1,0 +1,1 @@
+"""Telling people: events of batches, put together into one readable digest, on every channel."""
