@@ -15,6 +15,7 @@ BatchwatchError
 │   └── BadUploadError       what S3 has of it is of no use
 ├── LostLeaseError           somebody else works on the file now
 ├── RefusedEventError        an event that SNS will never take
+├── CrowdedError             too many mails at once
 ├── UnsafeIdError            an id that could lead somewhere else than it says
 ├── SecretError              the secret does not say which accounts to watch
 ├── WeakSecretError          a webhook secret that nothing can be signed with
@@ -112,6 +113,10 @@ class LostLeaseError(BatchwatchError):
 
 class RefusedEventError(BatchwatchError):
     """Raised when SNS calls an event invalid."""
+
+
+class CrowdedError(BatchwatchError):
+    """Raised when a mail cannot have its turn, as others are sent at the same time."""
 
 
 class UnsafeIdError(BatchwatchError):

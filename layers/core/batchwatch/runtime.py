@@ -17,11 +17,15 @@ from batchwatch.accounts import Accounts
 from batchwatch.archive import Archive
 from batchwatch.discovery import Wanted
 from batchwatch.ledger import Ledger
+from batchwatch.notify.channels import ChatTopic, EmailTopic, SlackChannel
+from batchwatch.notify.notifier import Notifier
+from batchwatch.notify.told import Told
 from batchwatch.observe import Observer
 from batchwatch.openai import OpenAI
 from batchwatch.orders import Orders
 from batchwatch.outbox import Outbox
 from batchwatch.poll import BY, Poller
+from batchwatch.prices import Prices
 from batchwatch.publish import Publisher
 from batchwatch.settings import Settings
 from batchwatch.stall import Limits
@@ -112,6 +116,18 @@ class Runtime:
         s = self.settings
         transfer = Transfer(self.ledger, self.outbox, self.archive, self.rules, s.tries, self.clock)
         return Archiver(transfer, self.orders, self.accounts, self.openai, s.longest_retry)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        """What Notifier does."""
+        s, clock, sleep = self.settings, self.clock, self._sleep
+        prices = Prices.read(s.prices)
+        told = Told(self.dynamodb, s.told)
+        mail = EmailTopic(self.sns, s.notifications, told, prices.as_of, clock, sleep)
+        chat = ChatTopic(self.sns, s.chat)
+        slack = SlackChannel(self.accounts.slack_url, clock, sleep)
+        channels = (mail, chat, slack)
+        return Notifier(s.stack, s.bucket, prices.cost, channels, told, mail.subscribers, clock)
 
     @cached_property
     def rules(self) -> Rules:

@@ -19,6 +19,10 @@ class Settings(BaseModel):
     secret: str
     archive_queue: str
     archive_dead_letters: str = ""
+    notifications: str = ""
+    chat: str = ""
+    told: str = ""
+    prices: str = ""
     grace: float = 600
     progress_steps: int = 10
     tries: int = 20

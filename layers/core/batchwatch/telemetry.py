@@ -25,6 +25,7 @@ from batchwatch.webhook import ENDS, Answer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from batchwatch.notify.notifier import Notified
     from batchwatch.report import Problem, Report, Told
     from batchwatch.webhook import Heard
 
@@ -85,6 +86,15 @@ def tell_heard(heard: Heard, now: float) -> None:
         logger.warning("refused", reason=heard.refused)
     else:
         tell(heard.report, "heard", _about(heard), answer=heard.answer.value)
+
+
+def tell_notified(notified: Notified) -> None:
+    """Tell of how many events people were told, and how many have their mail."""
+    for problem in notified.problems:
+        _tell_problem(problem)
+    metrics.add_metric("Problems", MetricUnit.Count, len(notified.problems))
+    counts = {"told": notified.told, "repeated": notified.repeated, "again": len(notified.again)}
+    logger.info("notified", extra={**counts, **notified.audience})
 
 
 def _about(heard: Heard) -> dict[str, object]:
