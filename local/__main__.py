@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--webhooks", action="store_true",
         help="let the simulated OpenAI tell of each end by itself: signed webhooks, some of them "
         "sent twice, held back or lost at first")  # fmt: skip
+    add("--notify", action="store_true",
+        help="show every digest as it is mailed, and post it to a stand-in for Slack")  # fmt: skip
     add("--json", action="store_true", help="print one JSON object a line")
     return parser
 
@@ -114,6 +116,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         archive=arguments.archive,
         size=arguments.size,
         webhooks=arguments.webhooks,
+        notify=arguments.notify,
     )
 
 

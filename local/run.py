@@ -16,9 +16,11 @@ from batchwatch.openai import Account, OpenAI
 from local.conclude import Simulated, conclude
 from local.deploy import build_layer, deploy
 from local.emulator import Emulator
+from local.notices import Notices
 from local.scenario import scenario
 from local.service import ACCOUNT, Batch, PollError, Service, Subscriber
 from local.simulator import Mischief, SimulatedOpenAI, Webhooks
+from local.simulator.slack import SimulatedSlack
 from local.simulator.webhooks import fresh_secret
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Options:
 
     `track`: batches to watch alone; of an API with none of them, everything is watched.
     `webhooks`: whether the simulated OpenAI tells of the ends by itself.
+    `notify`: whether the digests for people are shown as they come.
     """
 
     base_url: str | None = None
@@ -60,6 +63,7 @@ class Options:
     archive: Path | None = None
     size: int = 0
     webhooks: bool = False
+    notify: bool = False
 
 
 @dataclass
@@ -79,6 +83,7 @@ class Run:
     set_aside: list[str] = field(default_factory=list)
     in_trouble: bool = False
     simulated: Simulated | None = None
+    notices: Notices | None = None
 
     def go(self) -> list[str]:
         """Do it all; return what went wrong, in words."""
@@ -117,7 +122,15 @@ class Run:
             simulator = SimulatedOpenAI(key=key, directory=folder / "openai")
             self.simulated = self._simulate(stack, simulator, service)
             base_url = simulator.base_url
-        service.put_key(key, base_url, self.simulated.secrets if self.simulated else [])
+        if self.options.notify:
+            slack = stack.enter_context(SimulatedSlack())
+            self.notices = Notices(stack.enter_context(service.mailbox()), slack)
+        service.put_key(
+            key,
+            base_url,
+            self.simulated.secrets if self.simulated else [],
+            self.notices.slack.url if self.notices else None,
+        )
         openai = OpenAI(Account(ACCOUNT, key, base_url))
         stack.callback(openai.close)
         return openai
@@ -171,8 +184,8 @@ class Run:
                 last_call, end = True, end + LAST_CALL
                 for batch in self.batches.values():
                     batch.ask(openai)
-            owed = (batch for batch in self.batches.values() if batch.ended and not batch.done)
-            if last_call and (now >= end or not any(owed)):
+            owed = [batch for batch in self.batches.values() if batch.ended and not batch.done]
+            if last_call and (now >= end or not (owed or self._untold())):
                 break
             time.sleep(0.2)
         ticks.shutdown(wait=True)
@@ -182,7 +195,13 @@ class Run:
         return not last_call
 
     def _all_done(self) -> bool:
-        return bool(self.awaited) and all(self.batches[name].done for name in self.awaited)
+        done = (self.batches[name].done for name in self.awaited)
+        return bool(self.awaited) and all(done) and not self._untold()
+
+    def _untold(self) -> list[str]:
+        """Batches whose end has been announced, but not yet told to people on every channel."""
+        ends = [batch.id for batch in self.batches.values() if batch.archived]
+        return self.notices.missing(ends) if self.notices else []
 
     def _patience(self) -> float:
         if self.options.run_for is not None:
@@ -208,6 +227,8 @@ class Run:
             subject = json.loads(message)["subject"]
             batch = self.batches.setdefault(subject, Batch(subject, subject[:18]))
             self.screen.event(batch, batch.take(message, listener.heard_at[message]))
+        for mail in self.notices.news() if self.notices else []:
+            self.screen.mail(mail)
         for batch in self.batches.values():
             if not batch.closed:
                 batch.record = service.record(batch.id)
@@ -217,7 +238,10 @@ class Run:
         faults = []
         if self.in_trouble and not self.batches:
             faults = [f"no batch could be found: {'; '.join(self.set_aside)}"]
+        faults += [f"{batch_id}: nobody was told of its end" for batch_id in self._untold()]
         batches = list(self.batches.values())
+        if self.notices:
+            self.screen.result(*self.notices.summary())
         faults = conclude(batches, service, self.screen, self.simulated, faults)
         if self.options.archive:
             for key in service.stored():

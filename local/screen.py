@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchwatch.events import BatchEvent
+    from local.notices import Mail
     from local.service import Batch
 
 _STYLE = {
@@ -51,6 +52,10 @@ class Lines:
             f"  {data.sequence:>2}  {event.type:<19} {batch.name:<18} {_counts(batch)}", flush=True
         )
 
+    def mail(self, mail: Mail) -> None:
+        """Show a mail as it arrives."""
+        print(_letter(mail), flush=True)
+
     def batches(self, batches: Sequence[Batch]) -> None:
         """Show where the batches are."""
 
@@ -71,6 +76,10 @@ class Json(Lines):
         """Tell of an event that came."""
         del batch
         self._line({"kind": "event", "event": json.loads(event.frozen())})
+
+    def mail(self, mail: Mail) -> None:
+        """Show a mail as it arrives."""
+        self._line({"kind": "mail", **mail._asdict()})
 
     def result(self, text: str, facts: dict[str, Any]) -> None:
         """Tell how a batch, or the run, ended."""
@@ -111,6 +120,10 @@ class Terminal(Lines):
     def event(self, batch: Batch, event: BatchEvent) -> None:
         """Tell of an event that came: the table shows it."""
 
+    def mail(self, mail: Mail) -> None:
+        """Show a mail as it arrives, above the table."""
+        self._live.console.print(_letter(mail), markup=False, highlight=False)
+
     def batches(self, batches: Sequence[Batch]) -> None:
         """Show where the batches are."""
         self._batches = batches
@@ -128,6 +141,11 @@ class Terminal(Lines):
         for batch in self._batches:
             table.add_row(*_row(batch))
         self._live.update(Group(table, Text("\n".join(self._notes), style="dim")))
+
+
+def _letter(mail: Mail) -> str:
+    lines = (f"  │ {line}".rstrip() for line in mail.text.splitlines())
+    return "\n".join([f"  ┌ {mail.subject}", *lines, "  └"])
 
 
 def screen(*, as_json: bool) -> Lines:

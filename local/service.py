@@ -121,14 +121,22 @@ class Service:
         self._ledger = Ledger(emulator.client("dynamodb"), outputs["LedgerTable"])
         self._s3 = emulator.client("s3")
 
-    def put_key(self, api_key: str, base_url: str, webhook_secrets: Sequence[str] = ()) -> None:
+    def put_key(
+        self,
+        api_key: str,
+        base_url: str,
+        webhook_secrets: Sequence[str] = (),
+        slack_webhook_url: str | None = None,
+    ) -> None:
         """Fill in the secret, as the README tells."""
         account: dict[str, object] = {"api_key": api_key, "base_url": base_url}
         if webhook_secrets:
             account["webhook_secrets"] = [*webhook_secrets]
+        secret: dict[str, object] = {"accounts": {ACCOUNT: account}}
+        if slack_webhook_url:
+            secret["slack_webhook_url"] = slack_webhook_url
         self._emulator.client("secretsmanager").put_secret_value(
-            SecretId=self.outputs["KeysSecret"],
-            SecretString=json.dumps({"accounts": {ACCOUNT: account}}),
+            SecretId=self.outputs["KeysSecret"], SecretString=json.dumps(secret)
         )
 
     def endpoint(self, secret: str) -> Endpoint:
@@ -186,20 +194,28 @@ class Service:
                     yield line
 
     def subscribe(self) -> Subscriber:
-        """Subscribe a queue to the topic, as any user would."""
+        """Subscribe a queue to the topic of events, as any user would."""
         return Subscriber(self._emulator, self.outputs["EventsTopic"])
+
+    def mailbox(self) -> Subscriber:
+        """Subscribe a queue to the topic of mails: it gets subject and text, as an address does."""
+        topic = self.outputs["NotificationsTopic"]
+        return Subscriber(self._emulator, topic, queue="mailbox", raw=False)
 
 
 class Subscriber:
-    """A queue on the topic, read in a thread; every message as it came.
+    """A queue on a topic, read in a thread; every message as it came.
 
+    `raw`: the bare message; else in an envelope of SNS, with its subject.
     `heard_at`: when each message came first, in seconds since 1970, by its text.
     """
 
-    def __init__(self, emulator: Emulator, topic: str) -> None:
+    def __init__(
+        self, emulator: Emulator, topic: str, *, queue: str = "subscriber", raw: bool = True
+    ) -> None:
         sqs = emulator.client("sqs")
         self._sqs = sqs
-        self._queue = sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+        self._queue = sqs.create_queue(QueueName=queue)["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])
         arn = arn["Attributes"]["QueueArn"]
         allow = {
@@ -215,7 +231,7 @@ class Subscriber:
             TopicArn=topic,
             Protocol="sqs",
             Endpoint=arn,
-            Attributes={"RawMessageDelivery": "true"},
+            Attributes={"RawMessageDelivery": str(raw).lower()},
         )
         self.heard_at: dict[str, float] = {}
         self._received: list[str] = []

@@ -46,7 +46,7 @@ class EmailTopic(NamedTuple):
 
     def send(self, digest: Digest) -> None:
         """Send one mail, at least a second after the one before."""
-        if not self.told.wait_for_turn(self.clock, self.sleep, BETWEEN_MAILS):
+        if not self.told.wait_for_turn(BETWEEN_MAILS, self.clock, self.sleep):
             raise CrowdedError("too many mails at this moment")
         mail = email(digest, prices_as_of=self.prices_as_of)
         self.sns.publish(TopicArn=self.topic, Subject=mail.subject, Message=mail.text)

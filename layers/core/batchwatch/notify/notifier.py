@@ -90,9 +90,7 @@ class Notifier(NamedTuple):
 
     def _send(self, channel: Channel, events: Sequence[BatchEvent]) -> None:
         if events:
-            channel.send(
-                digest_of(events, stack=self.stack, bucket=self.bucket, price=self.price)
-            )
+            channel.send(digest_of(events, stack=self.stack, bucket=self.bucket, price=self.price))
 
 
 def _read(

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Set
+    from collections.abc import Callable, Iterable, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
 REMEMBERED = 30 * 24 * 3600
 """Seconds: twice what a queue keeps, as a message may have been among the dead letters."""
 _AT_ONCE = 16
-_PACE = "#email"
+_TURN = "#mail"
 
 
 class Told:
@@ -30,54 +30,57 @@ class Told:
     def claim(
         self, events: Iterable[str], *, owner: str, now: float, until: float
     ) -> dict[str, frozenset[str] | None]:
-        """Take events for oneself until then, and say on which channels each was told already.
+        """Take events for oneself until then, and say on which channels each was told before.
 
         None: another invocation is about to tell it.
         """
+        values = {
+            ":owner": {"S": owner},
+            ":now": {"N": str(now)},
+            ":until": {"N": str(until)},
+            ":expires": {"N": str(int(now + REMEMBERED))},
+        }
 
         def one(event: str) -> frozenset[str] | None:
             item = self._update(
                 event,
-                "SET #owner = :owner, #until = :until, expires = :expires",
+                "SET #until = :until, #owner = :owner, expires = :expires",
                 "attribute_not_exists(#until) OR #until < :now OR #owner = :owner",
-                {
-                    ":owner": {"S": owner},
-                    ":now": {"N": str(now)},
-                    ":until": {"N": str(until)},
-                    ":expires": {"N": str(int(now + REMEMBERED))},
-                },
+                {"#until": "until", "#owner": "owner"},
+                values,
             )
             return None if item is None else frozenset(item.get("channels", {}).get("SS", []))
 
         return _each(one, events)
 
-    def note(self, events: Mapping[str, Set[str]]) -> None:
-        """Note the channels on which each event has been told now, and give it back."""
+    def note(self, events: Mapping[str, set[str]]) -> None:
+        """Note the channels on which each event has been told now, and let go of it."""
 
         def one(event: str) -> None:
-            names: dict[str, str] = {"#until": "until"}
             channels = sorted(events[event])
+            values: dict[str, Any] = {":over": {"N": "0"}}
             self._dynamodb.update_item(
                 TableName=self._table,
                 Key={"event": {"S": event}},
-                UpdateExpression="REMOVE #until" + (" ADD channels :new" if channels else ""),
-                ExpressionAttributeNames=names,
-                **({"ExpressionAttributeValues": {":new": {"SS": channels}}} if channels else {}),
+                UpdateExpression="SET #until = :over" + (" ADD channels :now" if channels else ""),
+                ExpressionAttributeNames={"#until": "until"},
+                ExpressionAttributeValues=values | ({":now": {"SS": channels}} if channels else {}),
             )
 
         _each(one, events)
 
     def wait_for_turn(
-        self, clock: Callable[[], float], sleep: Callable[[float], None], seconds: float
+        self, seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> bool:
-        """Let `seconds` lie between two mails, whoever sends them; False if all want to at once."""
+        """Let `seconds` lie between two mails, whoever sends them; False if too many want to."""
         for _ in range(_AT_ONCE):
             now = clock()
             item = self._update(
-                _PACE,
+                _TURN,
                 "SET #until = :until",
                 "attribute_not_exists(#until) OR #until <= :now",
-                {":until": {"N": str(now + seconds)}, ":now": {"N": str(now)}},
+                {"#until": "until"},
+                {":now": {"N": str(now)}, ":until": {"N": str(now + seconds)}},
             )
             if item is not None:
                 return True
@@ -85,9 +88,9 @@ class Told:
         return False
 
     def _update(
-        self, event: str, change: str, condition: str, values: dict[str, Any]
+        self, event: str, change: str, condition: str, names: dict[str, str], values: dict[str, Any]
     ) -> dict[str, Any] | None:
-        names = {"#until": "until"} | ({"#owner": "owner"} if ":owner" in values else {})
+        """Change an item and return it as it is then; None if the condition does not hold."""
         try:
             return self._dynamodb.update_item(
                 TableName=self._table,
@@ -103,7 +106,7 @@ class Told:
 
 
 def _each(do: Callable[[str], Any], events: Iterable[str]) -> dict[str, Any]:
-    """Do it for each event, several at a time; a thousand are done in a second."""
+    """Do it for each event, several at a time: a thousand are done in seconds."""
     names = [*events]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(zip(names, pool.map(do, names), strict=True))

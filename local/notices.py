@@ -1,0 +1,50 @@
+"""What people are told of a run: the mails, and what a stand-in for Slack was sent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from local.service import Subscriber
+    from local.simulator.slack import SimulatedSlack
+
+
+class Mail(NamedTuple):
+    """A mail as SNS would send it."""
+
+    subject: str
+    text: str
+
+
+class Notices:
+    """Every mail so far, and the stand-in for Slack."""
+
+    def __init__(self, mailbox: Subscriber, slack: SimulatedSlack) -> None:
+        self.slack = slack
+        self.mails: list[Mail] = []
+        self._mailbox = mailbox
+
+    def news(self) -> list[Mail]:
+        """Return the mails that came since the last call."""
+        envelopes = [json.loads(message) for message in self._mailbox.news()]
+        mails = [Mail(said["Subject"], said["Message"]) for said in envelopes]
+        self.mails += mails
+        return mails
+
+    def missing(self, batch_ids: Iterable[str]) -> list[str]:
+        """Return those of which not both mail and Slack have told."""
+        mailed = "\n".join(mail.text for mail in self.mails)
+        posted = json.dumps([*self.slack.taken])
+        return [b for b in batch_ids if b not in mailed or b not in posted]
+
+    def summary(self) -> tuple[str, dict[str, Any]]:
+        """Tell how many digests there were."""
+        mails, posts = len(self.mails), len(self.slack.taken)
+        return (
+            f"\n{mails} mails, and as many digests for Slack ({posts}). On AWS they would be fewer:"
+            " what happens within a minute is one digest there.",
+            {"kind": "notices", "mails": mails, "slack": posts},
+        )
