@@ -43,8 +43,8 @@ class Notices:
     def summary(self) -> tuple[str, dict[str, Any]]:
         """Tell how many digests there were."""
         mails, posts = len(self.mails), len(self.slack.taken)
-        return (
-            f"\n{mails} mails, and as many digests for Slack ({posts}). On AWS they would be fewer:"
-            " what happens within a minute is one digest there.",
-            {"kind": "notices", "mails": mails, "slack": posts},
+        told = (
+            f"\n{mails} mails, and {posts} messages for Slack. On AWS there would be fewer: what"
+            " happens within a minute is one digest there."
         )
+        return told, {"kind": "notices", "mails": mails, "slack": posts}

@@ -207,9 +207,9 @@ def build(openai: SimulatedOpenAI, clock: Clock) -> World:
     secret = client("secretsmanager").create_secret(
         Name="keys", SecretString=_properties("Keys")["SecretString"]
     )
-    _subscribe(topic, queues["ArchiveQueue"], _properties("EndedBatches"))
+    subscribe(topic, queues["ArchiveQueue"], _properties("EndedBatches"))
     inbox = client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
-    _subscribe(topic, inbox, {"RawMessageDelivery": True})
+    subscribe(topic, inbox, {"RawMessageDelivery": True})
     world = World(
         openai,
         clock,
@@ -250,7 +250,8 @@ def _queue(name: str) -> str:
     return str(made["QueueUrl"])
 
 
-def _subscribe(topic: str, queue: str, properties: dict[str, Any]) -> None:
+def subscribe(topic: str, queue: str, properties: dict[str, Any]) -> None:
+    """Subscribe a queue to a topic with the properties that the template has."""
     arn = client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])[
         "Attributes"
     ]["QueueArn"]
