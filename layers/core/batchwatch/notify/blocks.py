@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from batchwatch.notify.digest import Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from batchwatch.notify.digest import Digest, Entry, Fact
 
@@ -31,9 +31,9 @@ IN_FULL = 10
 """At most so many batches are told in full; the others are counted."""
 _SIZE = 9000
 """Characters of JSON: Slack refuses blocks of some 13,000 in all, without documenting it."""
-_HEADER, _FIELD, _LINE, _LINES, _SECTION = 150, 300, 400, 12, 2900
+_HEADER, _NUMBER, _LINE, _SECTION = 150, 200, 400, 2900
 _BESIDE = {"Requests", "Took", "Tokens"}
-"""Facts short enough to stand side by side."""
+"""Facts short enough to share a line."""
 _FORMATTING = re.compile(r"[*_~`@#]|:\S+:|://|www\.|\]\(")
 
 
@@ -69,7 +69,8 @@ def literal(text: str, limit: int = _LINE, escape: Callable[[str], str] = escape
     """Foreign text for a place where formatting is read; at most so many characters, escaped."""
     if not _FORMATTING.search(text):
         return cut(text, limit, escape)
-    return f"`{cut(text.replace('`', "'"), limit - 2, escape)}`"
+    code = text.replace("`", "'")
+    return f"`{cut(code, limit - 2, escape)}`"
 
 
 def cut(text: str, limit: int, escape: Callable[[str], str] = escaped) -> str:
@@ -115,42 +116,42 @@ def _heading(digest: Digest) -> list[Block]:
 def _attachment(entry: Entry) -> Block:
     beside = [fact for fact in entry.facts if fact.name in _BESIDE]
     below = [fact for fact in entry.facts if fact.name not in {*_BESIDE, "Batch"}]
-    blocks = [_section(f"{_title(entry)} · {cut(entry.said, 80)}")]
-    if beside:
-        fields = [_mrkdwn(f"*{fact.name}*\n{literal(fact.text, _FIELD)}") for fact in beside[:10]]
-        blocks.append({"type": "section", "fields": fields})
-    if below:
-        blocks.append(_section("\n".join(_lines(below))))
-    blocks.append(_context(*_whose(entry)))
-    return {"color": COLOURS[entry.tone], "blocks": blocks}
+    numbers = " · ".join(f"*{fact.name}* {literal(fact.text, _NUMBER)}" for fact in beside[:6])
+    lines = [f"{_title(entry)} · {cut(entry.said, 80)}", *filter(None, [numbers]), *_lines(below)]
+    return {
+        "color": COLOURS[entry.tone],
+        "blocks": [_section("\n".join(_fitting(lines))), _context(*_whose(entry))],
+    }
 
 
 def _title(entry: Entry) -> str:
-    title = literal(entry.title, _LINE)
+    title = literal(entry.title)
     return title if title.startswith("`") else f"*{title}*"
 
 
-def _lines(facts: Sequence[Fact]) -> list[str]:
-    """`*Next:* …`; facts of one name as a list below it."""
-    lines: list[str] = []
+def _lines(facts: Sequence[Fact]) -> Iterator[str]:
+    """`*Next* …`; facts of one name as a list below it."""
     for name, group in groupby(facts, key=lambda fact: fact.name):
         texts = [_pieces(fact.text) for fact in group]
-        label = f"*{cut(name, 40)}:*"
-        lines += [f"{label} {texts[0]}"] if len(texts) == 1 else [label]
-        lines += [f"• {text}" for text in texts if len(texts) > 1]
-    return _fitting(lines[:_LINES])
-
-
-def _fitting(lines: list[str]) -> list[str]:
-    while sum(len(line) + 1 for line in lines) > _SECTION:
-        lines = lines[:-1]
-    return lines
+        label = f"*{cut(name, 40)}*"
+        if len(texts) == 1:
+            yield f"{label} {texts[0]}"
+        else:
+            yield label
+            yield from (f"• {text}" for text in texts)
 
 
 def _pieces(text: str) -> str:
     """Two spaces part a place from what is there: each stands for itself."""
     place, gap, rest = text.partition("  ")
     return literal(place) + (f"  {literal(rest)}" if gap else "")
+
+
+def _fitting(lines: Sequence[str]) -> Sequence[str]:
+    """Leave out last lines, until the others are not too long for a section."""
+    while sum(len(line) + 1 for line in lines) > _SECTION:
+        lines = lines[:-1]
+    return lines
 
 
 def _whose(entry: Entry) -> list[str]:
