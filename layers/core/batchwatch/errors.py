@@ -20,6 +20,7 @@ BatchwatchError
 ├── SlackError               Slack did not take a message
 ├── WeakSecretError          a webhook secret that nothing can be signed with
 ├── RefusedWebhookError      a request that is not OpenAI's, as far as can be seen
+├── PricesError              prices of your own that cannot be read
 ├── LedgerRowError           a row of the table that cannot be read
 └── BadMessageError          a queue message of the wrong shape
 """
@@ -166,6 +167,10 @@ class RefusedWebhookError(BatchwatchError):
     def __init__(self, reason: Refusal) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class PricesError(BatchwatchError):
+    """Raised when the parameter Prices is not what it should be; its text names the entry."""
 
 
 class LedgerRowError(BatchwatchError):
