@@ -5,6 +5,7 @@
 
 Version and auth are for Azure: the one is sent with every request, and its key as `api-key`.
 The webhook secrets are those that OpenAI signs with; two, while one takes the place of the other.
+Beside `accounts` there may be `"slack_webhook_url": "https://hooks.slack.com/services/…"`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from batchwatch.errors import RefusedWebhookError, SecretError, WeakSecretError
+from batchwatch.notify.slack import safe_slack_url
 from batchwatch.openai import BASE_URL, Account, safe_base_url
 from batchwatch.signature import key_of
 
@@ -96,6 +98,10 @@ class Accounts:
                     return account
         raise SecretError(f"the secret has no usable account {name!r}")
 
+    def slack_url(self) -> str | None:
+        """Return where to tell Slack, if anywhere; SecretError where that is no safe address."""
+        return read_slack_url(self._text())
+
     def _text(self, *, fresh: bool = False) -> str:
         if not fresh and self._failed and self._clock() < self._failed[0] + AGAIN:
             raise SecretError(self._failed[1])
@@ -127,6 +133,15 @@ def read_accounts(text: str) -> Readable:
         else:
             _read_signers(name, entry.get("webhook_secrets"), readable)
     return readable
+
+
+def read_slack_url(text: str) -> str | None:
+    """Read what the secret's JSON says of Slack, whatever it says of accounts."""
+    try:
+        url = json.loads(text).get("slack_webhook_url")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise SecretError("the secret must be a JSON object") from error
+    return safe_slack_url(url) if url not in (None, "") else None
 
 
 def _read_signers(name: str, secrets: object, readable: Readable) -> None:

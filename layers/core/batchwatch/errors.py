@@ -18,6 +18,7 @@ BatchwatchError
 ├── CrowdedError             too many mails at once
 ├── UnsafeIdError            an id that could lead somewhere else than it says
 ├── SecretError              the secret does not say which accounts to watch
+├── SlackError               Slack did not take a message
 ├── WeakSecretError          a webhook secret that nothing can be signed with
 ├── RefusedWebhookError      a request that is not OpenAI's, as far as can be seen
 ├── PricesError              prices of your own that cannot be read
@@ -126,6 +127,20 @@ class UnsafeIdError(BatchwatchError):
 
 class SecretError(BatchwatchError):
     """Raised when the secret is unset, unreadable, or names an account in a wrong way."""
+
+
+class SlackError(BatchwatchError):
+    """Raised when Slack does not take a message this time.
+
+    `passing`: another try may succeed, after `again_in` seconds where Slack said so.
+    """
+
+    def __init__(
+        self, message: str, *, passing: bool = True, again_in: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.passing = passing
+        self.again_in = again_in
 
 
 class WeakSecretError(BatchwatchError):

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchwatch.notify.wording import plural
+from batchwatch.batch import Batch, Role
+from batchwatch.notify.wording import clean, plural
 
 if TYPE_CHECKING:
-    from batchwatch.batch import Batch
-    from batchwatch.events import BatchEvent
+    from collections.abc import Mapping
+
+    from batchwatch.events import ArchivedFile
 
 _QUEUE_FULL = "token_limit_exceeded"
 
 
-def advice(said: str, batch: Batch, last: BatchEvent) -> list[tuple[str, str]]:
-    """Return at most one fact `Next`."""
-    text = _advice(said, batch, last)
+def advice(said: str, batch: Batch, lost: Mapping[Role, ArchivedFile]) -> list[tuple[str, str]]:
+    """Return at most one fact `Next`; `lost` are the files that were not to be had."""
+    text = _advice(said, batch, lost)
     return [("Next", text)] if text else []
 
 
-def _advice(said: str, batch: Batch, last: BatchEvent) -> str | None:  # noqa: PLR0911 - one each
+def _advice(  # noqa: PLR0911 - one each
+    said: str, batch: Batch, lost: Mapping[Role, ArchivedFile]
+) -> str | None:
     match said:
         case "failed":
             return _failed(batch)
@@ -27,25 +31,25 @@ def _advice(said: str, batch: Batch, last: BatchEvent) -> str | None:  # noqa: P
             return _cut_short(batch)
         case "without success":
             return (
-                "Every request failed, most often for one mistake in all of them: error.jsonl "
-                "has the reasons. Mend it, and send them again."
+                "Most often one mistake is in all of them. "
+                f"{_the_reasons(batch)}Mend it, and send them again."
             )
         case "completed with errors":
-            return "error.jsonl has the reasons; those requests can be sent again."
+            return f"{_the_reasons(batch)}Those that failed can be sent again."
         case "stalled":
             return (
-                "It is watched on. See whether OpenAI tells of trouble (status.openai.com); "
-                "if it is cancelled, what it has done so far is kept."
+                "It is watched on. See whether OpenAI tells of trouble (status.openai.com). "
+                "If you cancel it, what it has done so far is kept, and paid for."
             )
         case "lost":
             return (
                 "OpenAI does not know this batch any more. Was it created with the key of another "
-                "project? It is looked for, for 30 days more."
+                "project, or registered under a wrong id? It is looked for, for 30 days more."
             )
         case "files lost":
-            return _files_lost(last)
+            return " ".join(dict.fromkeys(_lost(role, file, batch) for role, file in lost.items()))
         case "unknown":
-            return "OpenAI shows a status that this version does not know. It is watched on."
+            return "This version does not know that status. The batch is watched on."
         case _:
             return None
 
@@ -66,11 +70,25 @@ def _cut_short(batch: Batch) -> str | None:
         return None
     kept = "What was done is kept, and paid for. " if counts.done else ""
     rest = plural(counts.unfinished, "request")
-    return f"{kept}{rest} never ran: error.jsonl names them. Send those again."
+    if batch.file_id(Role.ERROR):
+        return f"{kept}{rest} never ran: error.jsonl names them. Send those again."
+    return f"{kept}{rest} never ran. Send those again."
 
 
-def _files_lost(last: BatchEvent) -> str:
-    states = {file.state for file in (last.data.files or {}).values()}
-    if "failed" in states:
-        return "It could not be had whole, though often tried. It may still be had by hand, soon."
-    return "OpenAI has it no longer: files are deleted after 30 days, or sooner if you said so."
+def _the_reasons(batch: Batch) -> str:
+    return "The reasons are in error.jsonl. " if batch.file_id(Role.ERROR) else ""
+
+
+def _lost(role: Role, file: ArchivedFile, batch: Batch) -> str:
+    file_id = batch.file_id(role)
+    if file.state == "gone":
+        if file_id:
+            return (
+                "OpenAI deletes files after 30 days, or sooner if told so. It is not asked again."
+            )
+        return "OpenAI has named no such file for a day. It is not asked again."
+    named = clean(file_id or "its id", 100)
+    return (
+        "It was tried often, and is not tried again. While OpenAI has it, 30 days at most, "
+        f'client.files.content("{named}") of OpenAI\'s SDK fetches it.'
+    )

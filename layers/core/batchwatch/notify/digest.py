@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from batchwatch.batch import TERMINAL, Batch, Role, Status
 from batchwatch.events import outcome
 from batchwatch.notify.advice import advice
-from batchwatch.notify.wording import clean, dollars, duration, plural, size
+from batchwatch.notify.wording import clean, dollars, duration, number, plural, size
 from batchwatch.place import folder
 
 if TYPE_CHECKING:
@@ -59,6 +59,16 @@ _TONES = {
     "completed with errors": Tone.WARNING,
     **dict.fromkeys(("completed", "archived"), Tone.GOOD),
 }
+
+
+_WORDS = {"files lost": "with lost files", "without success": "completed without success"}
+"""Where the key does not read well behind a number or a name."""
+_LOST = {"gone": "is gone", "failed": "could not be copied"}
+
+
+def words(said: str) -> str:
+    """What is said of a batch as it reads behind a number or a name: `1 with lost files`."""
+    return _WORDS.get(said, said)
 
 
 class Fact(NamedTuple):
@@ -121,7 +131,7 @@ class Digest(NamedTuple):
     @property
     def heading(self) -> str:
         """`1 failed, 8 completed`."""
-        return ", ".join(f"{count:,} {said}" for said, count in self.counts.items())
+        return ", ".join(f"{count:,} {words(said)}" for said, count in self.counts.items())
 
     @property
     def totals(self) -> str:
@@ -132,14 +142,14 @@ class Digest(NamedTuple):
         if counts:
             parts.append(
                 _requests(
-                    sum(c.total or 0 for c in counts),
+                    plural(sum(c.total or 0 for c in counts), "request"),
                     sum(c.completed or 0 for c in counts),
                     sum(c.failed or 0 for c in counts),
                     sum(c.unfinished for c in counts),
                 )
             )
         if tokens := sum(_all_tokens(end) for end, _ in ends):
-            parts.append(f"{tokens:,} tokens")
+            parts.append(plural(tokens, "token"))
         if costs := [cost.dollars for _, cost in ends if cost]:
             unknown = sum(1 for end, cost in ends if _all_tokens(end) and not cost)
             without = f" (without {plural(unknown, 'batch')} of unknown price)" if unknown else ""
@@ -184,9 +194,10 @@ def _entry(
         *_requests_of(batch),
         *_time_taken(batch),
         *_usage(end, cost),
-        *_trouble(events, said),
+        *_trouble(events, batch, said),
         *_files(events, batch, bucket, last.data.account),
-        *advice(said, batch, last),
+        *_left_out(events, bucket),
+        *advice(said, batch, _lost_files(events)),
     )
     return Entry(
         account=account,
@@ -201,9 +212,8 @@ def _entry(
 
 def _said(events: Sequence[BatchEvent]) -> str:
     """Say in a word what matters most: what is the case in the end, and what went wrong."""
-    kinds = [event.type for event in events]
     last = events[-1]
-    if any(kind in {"batch.file_gone", "batch.file_failed"} for kind in kinds):
+    if _lost_files(events):
         return "files lost"
     if end := next((event for event in events if event.type in _ENDS), None):
         return _end_said(end.data.batch)
@@ -243,13 +253,14 @@ def _requests_of(batch: Batch) -> Facts:
         return []
     unfinished = counts.unfinished if batch.status.terminal else 0
     total, succeeded = counts.total or 0, counts.completed or 0
-    return [("Requests", _requests(total, succeeded, counts.failed or 0, unfinished))]
+    told = _requests(number(total), succeeded, counts.failed or 0, unfinished)
+    return [("Requests", told + ("" if batch.status.terminal else ", so far"))]
 
 
-def _requests(total: int, succeeded: int, failed: int, unfinished: int) -> str:
-    parts = [f"{succeeded:,} of {plural(total, 'request')} succeeded"]
-    parts += [f"{failed:,} failed"] if failed else []
-    parts += [f"{unfinished:,} unfinished"] if unfinished else []
+def _requests(total: str, succeeded: int, failed: int, unfinished: int) -> str:
+    parts = [f"{number(succeeded)} of {total} succeeded"]
+    parts += [f"{number(failed)} failed"] if failed else []
+    parts += [f"{number(unfinished)} unfinished"] if unfinished else []
     return ", ".join(parts)
 
 
@@ -268,10 +279,11 @@ def _usage(end: Batch | None, cost: Cost | None) -> Facts:
     if usage.input_tokens:
         details = usage.input_tokens_details
         cached = details.cached_tokens if details else None
-        parts.append(f"{usage.input_tokens:,} in" + (f" ({cached:,} cached)" if cached else ""))
+        parts.append(f"{number(usage.input_tokens)} in")
+        parts[0] += f" ({number(cached)} cached)" if cached else ""
     if usage.output_tokens:
-        parts.append(f"{usage.output_tokens:,} out")
-    tokens = ", ".join(parts) or f"{_all_tokens(end):,}"
+        parts.append(f"{number(usage.output_tokens)} out")
+    tokens = ", ".join(parts) or number(_all_tokens(end))
     about = f"; about {dollars(cost.dollars)}" if cost else ""
     return [("Tokens", tokens + about)]
 
@@ -283,24 +295,39 @@ def _all_tokens(batch: Batch) -> int:
     return usage.total_tokens or (usage.input_tokens or 0) + (usage.output_tokens or 0)
 
 
-def _trouble(events: Sequence[BatchEvent], said: str) -> Facts:
+def _trouble(events: Sequence[BatchEvent], batch: Batch, said: str) -> Facts:
     """Why it failed, what became of its files, for how long it has stood still."""
     last = events[-1].data
     facts: Facts = []
     if said == "stalled" and last.stalled:
         what = clean(last.stalled.reason.replace("_", " "))
-        usual = clean(last.stalled.usual)
-        facts.append(("Since", f"{what} for {duration(last.stalled.seconds)}; usual: {usual}"))
+        facts.append(("Since", f"{what} for {duration(last.stalled.seconds)}"))
+        facts.append(("Usual", clean(last.stalled.usual)))
     if said == "unknown":
         facts.append(("Status", clean(last.batch.raw_status)))
-    for event in events:
-        if event.type in {"batch.file_gone", "batch.file_failed"}:
-            for role, file in (event.data.files or {}).items():
-                why = f": {clean(file.reason)}" if file.reason else ""
-                facts.append(("Lost", f"{role}.jsonl is {file.state}{why}"))
+    for role, file in _lost_files(events).items():
+        why = f": {clean(file.reason)}" if file.reason else ""
+        facts.append(("Lost", f"{_named(role)} {_LOST[file.state]}{why}"))
     if said == "failed":
-        facts += [("Reason", reason) for reason in _reasons(last.batch)]
+        facts += [("Reason", reason) for reason in _reasons(batch)]
     return facts
+
+
+def _lost_files(events: Iterable[BatchEvent]) -> dict[Role, ArchivedFile]:
+    files = [pair for event in events for pair in (event.data.files or {}).items()]
+    return {role: file for role, file in files if file.state in _LOST}
+
+
+def _named(role: Role) -> str:
+    return "batch.json" if role is Role.RECORD else f"{role}.jsonl"
+
+
+def _left_out(events: Sequence[BatchEvent], bucket: str) -> Facts:
+    """Where to read on, if SNS took no event of this batch as it was."""
+    if not all(event.data.reduced for event in events):
+        return []
+    where = f"s3://{bucket}/events/{events[0].data.account}/{events[0].subject}/"
+    return [("More", f"too long to be told here: {clean(where, 1024)}")]
 
 
 def _reasons(batch: Batch) -> list[str]:
@@ -318,13 +345,14 @@ def _reasons(batch: Batch) -> list[str]:
 
 
 def _files(events: Sequence[BatchEvent], batch: Batch, bucket: str, account: str) -> Facts:
+    place = f"s3://{bucket}/{folder(account, batch)}"
     if archived := next((e for e in events if e.type == "batch.archived"), None):
         files = archived.data.files or {}
-        place = _folder_of(files) or f"s3://{bucket}/{folder(account, batch)}"
         named = "; ".join(_file(role, f) for role, f in files.items() if role is not Role.RECORD)
-        return [("Files", place + (f"  {named}" if named else ""))]
+        told = clean(_folder_of(files) or place, 1024)
+        return [("Files", told + (f"  {named}" if named else ""))]
     if batch.status.terminal and any(batch.file_id(role) for role in (Role.OUTPUT, Role.ERROR)):
-        return [("Files", f"s3://{bucket}/{folder(account, batch)}  (as soon as copied)")]
+        return [("Files", f"{clean(place, 1024)}  (as soon as copied)")]
     return []
 
 
@@ -337,6 +365,5 @@ def _file(role: Role, file: ArchivedFile) -> str:
     if file.state == "elsewhere":
         return f"{role}: {clean(file.location or 'elsewhere')}"
     if file.state != "archived":
-        return f"{role}.jsonl is {file.state}"
-    lines = plural(file.lines or 0, "line")
-    return f"{role}.jsonl, {lines}, {size(file.bytes or 0)}"
+        return f"{_named(role)} {_LOST[file.state]}"
+    return f"{_named(role)}, {plural(file.lines or 0, 'line')}, {size(file.bytes or 0)}"

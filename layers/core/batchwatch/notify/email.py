@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import textwrap
+import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from batchwatch.notify.digest import Tone, words
+from batchwatch.notify.wording import clean
+
 if TYPE_CHECKING:
-    from batchwatch.notify.digest import Digest
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from batchwatch.notify.digest import Digest, Entry
+
+_LONGEST_SUBJECT = 99  # SNS: under 100 characters of ASCII
+_LONGEST_LEAD = 40
+_MOST_BYTES = 230_000  # of the entries; SNS takes 262,144 of all
+_MOST_WHOLE, _WHOLE_BYTES = 30, 100_000
+_COLUMNS = 78
+_LABEL = 12  # `  Requests  `
+_USUAL_STACK = "batchwatch"
+_TELLING = ("Reason", "Since", "Lost", "Requests")
+"""Facts, one of which says most in a few words."""
 
 
 class Email(NamedTuple):
@@ -17,4 +35,168 @@ class Email(NamedTuple):
 
 def email(digest: Digest, *, prices_as_of: str) -> Email:
     """Put a digest into words; `prices_as_of` is the day of `Prices`."""
-    return Email(digest.heading, f"{digest.heading}\n{prices_as_of}")
+    parts = [
+        *_head(digest),
+        *_body(digest),
+        *_foot(digest, prices_as_of),
+    ]
+    return Email(_subject(digest), "\n".join(parts) + "\n")
+
+
+# Subject
+
+
+def _subject(digest: Digest) -> str:
+    stack = _ascii(clean(digest.stack, _LONGEST_LEAD)) or _USUAL_STACK
+    if len(digest.entries) == 1:
+        entry = digest.entries[0]
+        lead = "" if stack == _USUAL_STACK else f"{stack}: "
+        return _of_one(entry, lead)
+    return _of_many(digest, f"{stack}: ")
+
+
+def _of_one(entry: Entry, lead: str) -> str:
+    """`nightly-summaries: completed, 388 of 400 succeeded`."""
+    what = "completed" if entry.said.startswith("completed") else _ascii(words(entry.said))
+    detail = _ascii(_detail(entry))
+    if entry.said.startswith("completed"):
+        detail = detail.partition(", ")[0]
+    said = f": {what}, {detail}" if detail else f": {what}"
+    said = _cut(said, _LONGEST_SUBJECT - _LONGEST_LEAD)
+    name = _cut(lead + _ascii_name(entry), _LONGEST_SUBJECT - len(said))
+    return name + said
+
+
+def _of_many(digest: Digest, lead: str) -> str:
+    """`batchwatch: 1 failed, 1 expired, 8 completed`, as many kinds as have room."""
+    counts = list(digest.counts.items())
+    for kinds in range(len(counts), 0, -1):
+        parts = [f"{count:,} {_ascii(words(said))}" for said, count in counts[:kinds]]
+        rest = sum(count for _, count in counts[kinds:])
+        told = lead + ", ".join([*parts, f"{rest:,} more"] if rest else parts)
+        if len(told) <= _LONGEST_SUBJECT:
+            return told
+    return lead + f"{len(digest.entries):,} batches"
+
+
+def _detail(entry: Entry) -> str:
+    facts = {fact.name: fact.text for fact in reversed(entry.facts)}
+    return next((facts[name] for name in _TELLING if name in facts), "")
+
+
+def _ascii_name(entry: Entry) -> str:
+    """The title if ASCII can spell it, else the id."""
+    name = _ascii(entry.title)
+    return name if 2 * len(name) > len(entry.title) else entry.batch_id
+
+
+def _ascii(text: str) -> str:
+    spelled = unicodedata.normalize("NFKD", text.replace("…", "..."))
+    return " ".join(c for c in spelled.encode("ascii", "ignore").decode().split() if c)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 3].rstrip() + "..."
+
+
+# Text
+
+
+def _head(digest: Digest) -> Iterator[str]:
+    if len(digest.entries) == 1:
+        return
+    yield from _wrapped(f"{len(digest.entries):,} batches: {digest.heading}.")
+    if digest.totals:
+        yield from _wrapped(f"In all {digest.totals}.")
+    yield ""
+
+
+def _body(digest: Digest) -> Iterator[str]:
+    """Entries whole, then in a line each, then counted: as they have room."""
+    used = whole = 0
+    short = False
+    for index, entry in enumerate(digest.entries):
+        text = "\n".join(_whole(entry)) + "\n"
+        if not short and whole < _MOST_WHOLE and used + _size(text) <= _WHOLE_BYTES:
+            whole += 1
+        else:
+            text = ("" if short else "The others, in a line each:\n\n") + _line(entry)
+            short = True
+        used += _size(text) + 1
+        if used > _MOST_BYTES:
+            yield from _rest(digest.entries[index:], digest.bucket)
+            return
+        yield text
+    if short:
+        yield ""
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
+
+
+def _whole(entry: Entry) -> Iterator[str]:
+    said = words(entry.said)
+    yield f"{said.upper() if entry.tone is Tone.BAD else said.capitalize()}: {entry.title}"
+    label = ""
+    for name, text in _rows(entry):
+        mark = "→ " if name == "Next" else "  "
+        margin = f"{mark}{'' if name == label else name}".ljust(_LABEL)
+        label = name
+        yield from _wrapped(text, margin, " " * _LABEL)
+
+
+def _rows(entry: Entry) -> Iterator[tuple[str, str]]:
+    """The facts; of good news fewer."""
+    if entry.named:
+        yield "Batch", entry.batch_id
+    if len(entry.events) > 1:
+        kinds = (clean(event.type.removeprefix("batch.")) for event in entry.events)
+        path = ("Told", " → ".join(kinds))
+    else:
+        path = None
+    for name, text in entry.facts:
+        yield name, text
+        if name == "Batch" and path:
+            yield path
+
+
+def _line(entry: Entry) -> str:
+    said, detail = words(entry.said), _cut(_detail(entry), 60)
+    name = f"{_cut(entry.title, 40)} ({entry.batch_id})" if entry.named else entry.batch_id
+    account = "" if entry.account == "default" else f", account {entry.account}"
+    return f"- {said}: {name}{account}" + (f", {detail}" if detail else "")
+
+
+def _rest(entries: Sequence[Entry], bucket: str) -> Iterator[str]:
+    counts = Counter(words(entry.said) for entry in entries)
+    more = ", ".join(f"{count:,} {said}" for said, count in counts.items())
+    yield ""
+    yield from _wrapped(f"And {len(entries):,} more, for which there is no room here: {more}.")
+    yield from _wrapped(f"Every event of them lies under s3://{clean(bucket)}/events/")
+    yield ""
+
+
+def _foot(digest: Digest, prices_as_of: str) -> Iterator[str]:
+    yield "—"
+    yield from _wrapped(
+        f"Told by the stack {clean(digest.stack)}. Its parameter NotifyOn chooses what is told; "
+        "docs/notifications.md explains this email."
+    )
+    if any(entry.cost for entry in digest.entries):
+        yield from _wrapped(
+            "Costs are estimated from tokens: half of the list price, as the Batch API charges, "
+            f"by prices of {clean(prices_as_of)}."
+        )
+
+
+def _wrapped(text: str, first: str = "", then: str = "") -> Iterable[str]:
+    """Lines of at most 78 columns, but where an id or an address is longer."""
+    return textwrap.wrap(
+        text,
+        _COLUMNS,
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

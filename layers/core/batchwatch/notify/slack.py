@@ -5,14 +5,46 @@ A message may arrive twice: where an answer got lost, nobody can tell whether Sl
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import httpx
+
+from batchwatch.errors import SecretError, SlackError
+from batchwatch.openai import safe_base_url
+from batchwatch.retry import asked_for, backoff, pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+PATIENCE = 20
+"""Seconds for one message, with all that is waited and tried again."""
+RETRIES = 3
+_TOO_MANY = 429
+_LONGEST_REST = 3600
+_MISLIKED = {400, 413}  # the message, by whatever name: invalid_blocks, invalid_attachments, …
+_MOST_READ = 1024  # bytes of an answer
+_REASON = re.compile(r"[a-z_]{2,60}")  # a word of Slack's; anything else could repeat the address
+
+
+class _Answer(NamedTuple):
+    """`status`: 0 where there was no answer; `reason`: in a word or two."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        return httpx.codes.is_success(self.status)
 
 
 class Slack:
-    """One incoming webhook. Its address is a secret: no error and no log line holds it."""
+    """One incoming webhook. Its address is a secret: no error and no log line holds it.
+
+    `timeout`: seconds to wait for Slack, each time.
+    """
 
     def __init__(
         self,
@@ -22,8 +54,96 @@ class Slack:
         sleep: Callable[[float], None],
         timeout: float = 5,
     ) -> None:
-        self._url, self._clock, self._sleep, self._timeout = url, clock, sleep, timeout
+        address = httpx.URL(safe_slack_url(url))
+        # The path is the secret: httpx logs and repeats the address it is given, so it gets none.
+        self._origin, self._target = address.copy_with(raw_path=b"/"), address.raw_path
+        self._http = httpx.Client(
+            headers={"User-Agent": "batchwatch", "Accept-Encoding": "identity"},
+            limits=httpx.Limits(max_keepalive_connections=0),  # cut while the function is frozen
+            follow_redirects=False,
+            trust_env=False,
+        )
+        self._clock, self._sleep, self._timeout = clock, sleep, timeout
 
     def send(self, message: dict[str, Any]) -> None:
-        """Post a message within some twenty seconds; SlackError where Slack does not take it."""
-        raise NotImplementedError
+        """Post a message within some twenty seconds; SlackError where Slack does not take it.
+
+        One whose blocks Slack refuses is sent once more as text only.
+        """
+        until = self._clock() + PATIENCE
+        answer = self._answer(message, until)
+        if answer.status in _MISLIKED and "text" in message:
+            plain = {name: said for name, said in message.items() if name not in _BLOCKS}
+            answer = self._answer(plain, until)
+        if not answer.good:
+            raise self._error(answer)
+
+    def _answer(self, message: dict[str, Any], until: float) -> _Answer:
+        """Post until Slack answers for good, or patience ends."""
+        for attempt in range(RETRIES + 1):
+            answer = self._post(message, until)
+            wait = self._wait(answer, attempt)
+            if wait is None or attempt == RETRIES or self._clock() + wait >= until:
+                break
+            self._sleep(wait)
+        return answer
+
+    def _wait(self, answer: _Answer, attempt: int) -> float | None:
+        if answer.good:
+            return None
+        if not answer.status:
+            return backoff(attempt)
+        return pause(answer.status, answer.headers, attempt, self._clock())
+
+    def _post(self, message: dict[str, Any], until: float) -> _Answer:
+        timeout = min(self._timeout, max(until - self._clock(), 0.1))
+        request = self._http.build_request(
+            "POST",
+            self._origin,
+            json=message,
+            timeout=timeout,
+            extensions={"target": self._target},
+        )
+        try:
+            answer = self._http.send(request, stream=True)
+        except httpx.RequestError as error:
+            return _Answer(0, type(error).__name__, {})
+        try:
+            return _Answer(answer.status_code, _reason(answer), answer.headers)
+        finally:
+            answer.close()
+
+    def _error(self, answer: _Answer) -> SlackError:
+        if not answer.status:
+            return SlackError(f"Slack: {answer.reason}")
+        text = f"Slack: {answer.status} {answer.reason}"
+        if answer.status == _TOO_MANY:
+            rest = min(asked_for(answer.headers, self._clock()) or 0, _LONGEST_REST) or None
+            when = f"in {rest:.0f} s" if rest else "later"
+            return SlackError(f"{text}; it may be tried again {when}", again_in=rest)
+        return SlackError(text, passing=answer.status >= httpx.codes.INTERNAL_SERVER_ERROR)
+
+
+_BLOCKS = {"blocks", "attachments"}
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Say why, in Slack's word or that of HTTP; the body is read only as far as words go."""
+    body = b""
+    if not answer.is_success:
+        with suppress(httpx.HTTPError):
+            for piece in answer.iter_raw():
+                body += piece
+                if len(body) >= _MOST_READ:
+                    break
+    word = body[:_MOST_READ].decode(errors="replace").strip()
+    return word if _REASON.fullmatch(word) else httpx.codes.get_reason_phrase(answer.status_code)
+
+
+def safe_slack_url(url: object) -> str:
+    """Return an address that messages may be sent to: https, or http on this machine."""
+    try:
+        return safe_base_url(url.strip() if isinstance(url, str) else "")
+    except SecretError:
+        # What was wrong with it would quote it.
+        raise SecretError("slack_webhook_url must be https, and no more than a path") from None

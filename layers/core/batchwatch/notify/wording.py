@@ -5,10 +5,9 @@ from decimal import Decimal
 
 _LONGEST = 300
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_ABSURD = 10**15  # nothing that is counted here comes near
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
-_SHOWN = frozenset(
-    "\u00ad\u200c\u200d"
-)  # joiners and soft hyphens do no harm, and scripts need them
+_SHOWN = frozenset("\u00ad\u200c\u200d")  # scripts need them, and they do no harm
 
 
 def clean(text: object, limit: int = _LONGEST) -> str:
@@ -28,11 +27,16 @@ def _harmless(character: str) -> str:
     return "" if category == "Cf" else " "
 
 
+def number(count: int) -> str:
+    """`1,200`; Python refuses to spell what is of thousands of digits."""
+    return f"{count:,}" if count < _ABSURD else "countless"
+
+
 def plural(count: int, noun: str) -> str:
     """`1 batch`, `1,200 requests`."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count:,} {noun}{'es' if noun.endswith('ch') else 's'}"
+    return f"{number(count)} {noun}{'es' if noun.endswith('ch') else 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -53,6 +57,7 @@ def _two(large: int, unit: str, small: int, smaller: str) -> str:
 
 def size(count: float) -> str:
     """`850 bytes`, `93.2 kB`, `1.2 GB`: in units of a thousand."""
+    count = min(count, _ABSURD)
     for unit in _UNITS[:-1]:
         if count < 1000:  # noqa: PLR2004 - SI
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
