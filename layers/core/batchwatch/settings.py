@@ -19,6 +19,8 @@ class Settings(BaseModel):
     secret: str
     archive_queue: str
     archive_dead_letters: str = ""
+    event_bus: str = ""
+    relay_dead_letters: str = ""
     grace: float = 600
     progress_steps: int = 10
     tries: int = 20
