@@ -22,7 +22,7 @@ RESOURCES = TEMPLATE["Resources"]
 FUNCTIONS = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"}
 ALARMS = {n: r["Properties"] for n, r in RESOURCES.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
 SHARED = TEMPLATE["Globals"]["Function"]
-OPTIONAL = {  # by its condition: how its names begin, the parameter, and the value that leaves it out
+OPTIONAL = {  # by its condition: how names begin, the parameter, and by which value it is off
     "WebhooksOn": ("Webhook", "Webhooks", "off"),
     "BusOn": ("Relay", "EventBus", ""),
 }
