@@ -22,6 +22,10 @@ RESOURCES = TEMPLATE["Resources"]
 FUNCTIONS = {n: r for n, r in RESOURCES.items() if r["Type"] == "AWS::Serverless::Function"}
 ALARMS = {n: r["Properties"] for n, r in RESOURCES.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
 SHARED = TEMPLATE["Globals"]["Function"]
+OPTIONAL = {  # by its condition: how names begin, the parameter, and by which value it is off
+    "WebhooksOn": ("Webhook", "Webhooks", "off"),
+    "BusOn": ("Relay", "EventBus", ""),
+}
 REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -98,11 +102,17 @@ def test_the_python_of_the_functions_is_that_of_the_layer() -> None:
     assert f"--python-version {python} " in (ROOT / "layers/core/Makefile").read_text()
 
 
-def test_there_is_no_address_for_webhooks_unless_it_is_wanted() -> None:
-    assert TEMPLATE["Parameters"]["Webhooks"]["Default"] == "off"
+def test_what_is_not_for_everybody_exists_only_where_it_is_wanted() -> None:
+    """No address for webhooks, no way to a bus: nothing of them is there, nor paid for."""
     for name, said in {**RESOURCES, **TEMPLATE["Outputs"]}.items():
-        wanted = "WebhooksOn" if name.startswith("Webhook") else None
-        assert said.get("Condition") == wanted, name
+        wanted = [only for only, (begins, *_) in OPTIONAL.items() if name.startswith(begins)]
+        assert [said[key] for key in said if key == "Condition"] == wanted, name
+
+
+def test_whatever_can_be_wanted_is_off_unless_somebody_says_so() -> None:
+    assert set(TEMPLATE["Conditions"]) == set(OPTIONAL)
+    for condition, (_, parameter, off) in OPTIONAL.items():
+        assert TEMPLATE["Parameters"][parameter]["Default"] == off, condition
 
 
 def test_who_comes_by_the_address_may_call_webhook_and_nobody_else_may() -> None:

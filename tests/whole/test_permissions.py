@@ -29,6 +29,7 @@ PATIENCE = 90
 """Seconds that a rehearsal may take; it takes ten, and ends at once where access is denied."""
 DENIED = ("AccessDenied", "AuthorizationError", "not authorized")
 ENDPOINT = "/v1/embeddings"
+DEAD_LETTERS = ("ArchiveDeadLettersUrl", "RelayDeadLettersUrl")
 NOT_ENFORCED = {
     # The emulator reads a function's queue and writes its log in its own name; AWS in the role's.
     "sqs:ReceiveMessage",
@@ -69,14 +70,17 @@ def without(role: str, number: int, action: str) -> dict[str, Any]:
 
 
 class Rehearsal:
-    """A short run that needs every action: cuts, leftovers, a bad message, a forgotten batch."""
+    """A short run that needs every action: cuts, leftovers, bad messages, a forgotten batch."""
 
     def __init__(self, emulator: Emulator, service: Service, openai: SimulatedOpenAI) -> None:
         self._s3 = emulator.client("s3")
         self._sqs = emulator.client("sqs")
+        self._events = emulator.client("events")
         self._ledger = Ledger(emulator.client("dynamodb"), service.outputs["LedgerTable"])
         self._service, self._openai = service, openai
         self._archived: set[str] = set()
+        self._told: set[str] = set()
+        self._on_bus: set[str] = set()
 
     def missing(self) -> list[str]:
         """Play it; return what did not happen in time."""
@@ -85,6 +89,7 @@ class Rehearsal:
 
     def _play(self, listener: Subscriber) -> list[str]:
         self._service.put_key(KEY, self._openai.base_url, [SECRET])
+        self._ask_the_bus()
         ended = time.time() - 5000
         cut = self._batch("cut", ended, output_bytes=40_000_000)
         self._spoil(cut, {"cut_after": 35_000_000}, {"cut_after": 0})  # goes on in another try
@@ -96,11 +101,19 @@ class Rehearsal:
             self._service.track(batch_id)
         forgotten = self._batch("forgotten", ended)
         self._forget(forgotten)
-        queue = self._service.outputs["ArchiveQueueUrl"]
-        self._sqs.send_message(QueueUrl=queue, MessageBody="no order")
+        for queue in ("ArchiveQueueUrl", "RelayQueueUrl"):
+            url = self._service.outputs[queue]
+            self._sqs.send_message(QueueUrl=url, MessageBody="neither order nor event")
         heard = self._batch("heard", ended)
         told = self._tell(heard)
         return told + self._wait(listener, {cut, other, leftover, forgotten, heard})
+
+    def _ask_the_bus(self) -> None:
+        """Let a rule give on what comes to the bus."""
+        self._rule = self._sqs.create_queue(QueueName="rule")["QueueUrl"]
+        self._events.put_rule(Name="ours", EventPattern=json.dumps({"source": ["batchwatch"]}))
+        target = {"Id": "rule", "Arn": "arn:aws:sqs:us-east-1:000000000000:rule"}
+        self._events.put_targets(Rule="ours", Targets=[target])
 
     def _batch(self, name: str, created_at: float, **how: Any) -> str:
         script = Script(name=name, endpoint=ENDPOINT, requests=9, ends="completed", **how)
@@ -142,7 +155,9 @@ class Rehearsal:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self._service.tick()
+            self._on_bus |= {message["detail"]["id"] for message in self._given_on()}
             for message in map(json.loads, listener.news()):
+                self._told.add(message["id"])
                 if message["type"] == "batch.archived":
                     self._archived.add(message["subject"])
             left = self._left(batches)
@@ -159,14 +174,20 @@ class Rehearsal:
         return [
             *(f"{b} not archived" for b in batches - self._archived),
             *(f"{b} not closed" for b in batches if self._ledger.get(ACCOUNT, b).open),
-            *([] if self._dead_letters() else ["the bad message is not among the dead letters"]),
+            *(f"event {e} not on the bus" for e in self._told - self._on_bus),
+            *(f"no bad message in {q}" for q in DEAD_LETTERS if not self._waiting(q)),
             *([] if self._uploads() == 0 else ["an unfinished upload was left behind"]),
         ]
 
-    def _dead_letters(self) -> int:
+    def _given_on(self) -> Iterator[dict[str, Any]]:
+        while messages := self._sqs.receive_message(
+            QueueUrl=self._rule, MaxNumberOfMessages=10, VisibilityTimeout=2 * PATIENCE
+        ).get("Messages"):
+            yield from (json.loads(message["Body"]) for message in messages)
+
+    def _waiting(self, queue: str) -> int:
         said = self._sqs.get_queue_attributes(
-            QueueUrl=self._service.outputs["ArchiveDeadLettersUrl"],
-            AttributeNames=["ApproximateNumberOfMessages"],
+            QueueUrl=self._service.outputs[queue], AttributeNames=["ApproximateNumberOfMessages"]
         )
         return int(said["Attributes"]["ApproximateNumberOfMessages"])
 
@@ -182,7 +203,7 @@ def rehearse(template: dict[str, Any]) -> list[str]:
         SimulatedOpenAI(key=KEY) as openai,
     ):
         layer = build_layer(Path(folder))
-        parameters = PARAMETERS | {"Webhooks": "on"}
+        parameters = PARAMETERS | {"Webhooks": "on", "EventBus": "default"}
         outputs = deploy(emulator, layer, parameters=parameters, template=template)
         try:
             return Rehearsal(emulator, Service(emulator, outputs), openai).missing()

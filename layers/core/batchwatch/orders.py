@@ -45,13 +45,25 @@ def read_order(body: str) -> Order:
     return order
 
 
+class DeadLetters:
+    """Where messages lie that no try can help, until somebody looks at them."""
+
+    def __init__(self, sqs: SQSClient, queue: str) -> None:
+        self._sqs = sqs
+        self._queue = queue
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Put a message there, as it came."""
+        self._sqs.send_message(QueueUrl=self._queue, MessageBody=message["body"] or "-")
+
+
 class Orders:
     """The queue and its dead letters."""
 
     def __init__(self, sqs: SQSClient, *, queue: str, dead_letters: str = "") -> None:
         self._sqs = sqs
         self._queue = queue
-        self._dead_letters = dead_letters
+        self._dead_letters = DeadLetters(sqs, dead_letters)
 
     def give(self, account: str, batch_id: str) -> None:
         """Ask for a batch to be archived."""
@@ -68,4 +80,4 @@ class Orders:
 
     def set_aside(self, message: dict[str, Any]) -> None:
         """Put a message that no try can help among the dead letters."""
-        self._sqs.send_message(QueueUrl=self._dead_letters, MessageBody=message["body"] or "-")
+        self._dead_letters.take(message)

@@ -22,11 +22,12 @@ from batchwatch.notify.notifier import Notifier
 from batchwatch.notify.told import Told
 from batchwatch.observe import Observer
 from batchwatch.openai import OpenAI
-from batchwatch.orders import Orders
+from batchwatch.orders import DeadLetters, Orders
 from batchwatch.outbox import Outbox
 from batchwatch.poll import BY, Poller
 from batchwatch.prices import Prices
 from batchwatch.publish import Publisher
+from batchwatch.relay import Relay
 from batchwatch.settings import Settings
 from batchwatch.stall import Limits
 from batchwatch.sweep import Sweep
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -130,6 +132,12 @@ class Runtime:
         return Notifier(s.stack, s.bucket, prices.cost, channels, told, mail.subscribers, clock)
 
     @cached_property
+    def relay(self) -> Relay:
+        """What Relay does."""
+        s = self.settings
+        return Relay(self.eventbridge, s.event_bus, DeadLetters(self.sqs, s.relay_dead_letters))
+
+    @cached_property
     def rules(self) -> Rules:
         """How batches are watched here."""
         s = self.settings
@@ -184,6 +192,11 @@ class Runtime:
     def sqs(self) -> SQSClient:
         """Return the client that the orders go through."""
         return boto3.client("sqs", config=_CONFIG)
+
+    @cached_property
+    def eventbridge(self) -> EventBridgeClient:
+        """Return the client that the relay uses."""
+        return boto3.client("events", config=_CONFIG)
 
     @cached_property
     def s3(self) -> S3Client:

@@ -23,6 +23,8 @@ class Settings(BaseModel):
     chat: str = ""
     told: str = ""
     prices: str = ""
+    event_bus: str = ""
+    relay_dead_letters: str = ""
     grace: float = 600
     progress_steps: int = 10
     tries: int = 20
