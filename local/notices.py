@@ -37,12 +37,12 @@ class Notices:
     def missing(self, batch_ids: Iterable[str]) -> list[str]:
         """Return those of which not both mail and Slack have told."""
         mailed = "\n".join(mail.text for mail in self.mails)
-        posted = json.dumps([*self.slack.taken])
+        posted = json.dumps([*self.slack.messages])
         return [b for b in batch_ids if b not in mailed or b not in posted]
 
     def summary(self) -> tuple[str, dict[str, Any]]:
         """Tell how many digests there were."""
-        mails, posts = len(self.mails), len(self.slack.taken)
+        mails, posts = len(self.mails), len(self.slack.messages)
         told = (
             f"\n{mails} mails, and {posts} messages for Slack. On AWS there would be fewer: what"
             " happens within a minute is one digest there."

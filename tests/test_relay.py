@@ -14,7 +14,7 @@ from batchwatch.events import BatchEvent, make_event
 from batchwatch.relay import LARGEST, MOST, Letter, requests
 from tests.builders import modest, read
 from tests.handlers import sample
-from tests.world import ACCOUNT, _properties, _queue, _subscribe, client
+from tests.world import ACCOUNT, _properties, _queue, subscribe, client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ class Way:
 def way(world: World) -> Way:
     """What the template adds where `EventBus` names a bus; and that bus, with a rule on it."""
     queue, topic = _queue("RelayQueue"), world.environment["BATCHWATCH_TOPIC"]
-    _subscribe(topic, queue, _properties("RelayedEvents"))
+    subscribe(topic, queue, _properties("RelayedEvents"))
     world.environment |= {
         "BATCHWATCH_EVENT_BUS": BUS,
         "BATCHWATCH_RELAY_DEAD_LETTERS": _queue("RelayDeadLetters"),

@@ -25,6 +25,8 @@ SHARED = TEMPLATE["Globals"]["Function"]
 OPTIONAL = {  # by its condition: how names begin, the parameter, and by which value it is off
     "WebhooksOn": ("Webhook", "Webhooks", "off"),
     "BusOn": ("Relay", "EventBus", ""),
+    "EmailWanted": ("Mail", "NotificationEmail", ""),
+    "SlackWanted": ("Slack", "SlackChannel", ""),
 }
 REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
