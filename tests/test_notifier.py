@@ -183,7 +183,7 @@ def test_people_are_told_of_what_notify_on_names_and_programs_of_all(people: Peo
     people.call(announced)
     (mail,) = people.mails()
     assert "expired" in mail.subject
-    assert "6 of 9 requests succeeded, 3 unfinished" in mail.text
+    assert "6 of 9 succeeded, 3 unfinished" in mail.text
 
 
 def test_the_log_says_how_many_have_confirmed_their_address(

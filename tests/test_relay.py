@@ -14,7 +14,7 @@ from batchwatch.events import BatchEvent, make_event
 from batchwatch.relay import LARGEST, MOST, Letter, requests
 from tests.builders import modest, read
 from tests.handlers import sample
-from tests.world import ACCOUNT, _properties, _queue, subscribe, client
+from tests.world import ACCOUNT, _properties, _queue, client, subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
