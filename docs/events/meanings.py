@@ -76,7 +76,7 @@ BATCH = {
     "expired_at": "When it expired.",
     "cancelling_at": "When its cancellation began.",
     "cancelled_at": "When it was cancelled.",
-    "request_counts": "How many requests: `total`, `completed`, `failed`. Of zero or null: unknown.",
+    "request_counts": "How many requests: `total`, `completed`, `failed`. Zero or null: unknown.",
     "usage": "Tokens of the whole batch; final once it has ended.",
     "metadata": "What its maker wrote on it: up to sixteen texts by name, for OpenAI.",
 }
