@@ -7,10 +7,13 @@ Structure comes from `batchwatch.events`, words from `meanings`, what a type gua
 `types`. Each schema is whole in itself, so that one file is all that a program needs.
 """
 
+import functools
 import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from batchwatch.batch import Batch
 from batchwatch.events import SCHEMA, ArchivedFile, BatchEvent, BatchEventData, Stalled
@@ -95,9 +98,9 @@ def differences(folder: Path = FOLDER / VERSION) -> list[str]:
     return sorted(name for name in {*there, *made} if there.get(name) != made.get(name))
 
 
-def _object(model: Any, described: dict[str, str]) -> Schema:
+def _object(model: type[BaseModel], described: dict[str, str]) -> Schema:
     """Describe a model, one field after the other; whatever is not in it is allowed, too."""
-    fields = model.model_json_schema(mode="validation")["properties"]
+    fields = _fields(model)
     if set(fields) != set(described):
         raise ValueError(f"{model.__name__}: {set(fields) ^ set(described)} in meanings.py?")
     narrower = _NARROWER.get(model.__name__, {})
@@ -110,6 +113,11 @@ def _object(model: Any, described: dict[str, str]) -> Schema:
         },
         "additionalProperties": True,
     }
+
+
+@functools.cache
+def _fields(model: type[BaseModel]) -> dict[str, Schema]:
+    return dict(model.model_json_schema(mode="validation")["properties"])
 
 
 def _plain(field: Schema) -> Schema:
