@@ -63,7 +63,8 @@ class Stalled(_Part):
 class BatchEventData(_Part):
     """What happened to a batch; `batch` is the object as OpenAI showed it.
 
-    `reduced`: all but its id and status is left out, as SNS refused the whole.
+    `files` are by the name of a role: one of `Role`, or one of a later version. `reduced`: all
+    but its id and status is left out, as SNS refused the whole.
     """
 
     account: str
@@ -73,7 +74,7 @@ class BatchEventData(_Part):
     observed_at: datetime
     observed_by: str
     batch: Batch
-    files: dict[Role, ArchivedFile] | None = None
+    files: dict[Any, ArchivedFile] | None = None
     stalled: Stalled | None = None
     reduced: bool = False
 
@@ -184,7 +185,7 @@ def make_event(  # noqa: PLR0913 - an event is all of these
             observed_at=moment(now),
             observed_by=by,
             batch=batch,
-            files=dict(files) if files is not None else None,
+            files={str(r): f for r, f in files.items()} if files is not None else None,
             stalled=stalled,
         ),
     )
