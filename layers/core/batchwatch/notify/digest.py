@@ -224,7 +224,7 @@ def _said(events: Sequence[BatchEvent]) -> str:
         return _end_said(end.data.batch)
     if last.type in _ODD or last.type == "batch.archived":
         return last.type.removeprefix("batch.")
-    return clean(last.data.status.replace("_", " "))
+    return clean(last.data.status.replace("_", " "), 40) or "unknown"
 
 
 def _end_said(batch: Batch) -> str:

@@ -62,9 +62,9 @@ def _of_one(entry: Entry, lead: str) -> str:
     if entry.said.startswith("completed"):
         detail = detail.partition(", ")[0]
     said = f": {what}, {detail}" if detail else f": {what}"
-    said = _cut(said, _LONGEST_SUBJECT - _LONGEST_LEAD)
-    name = _cut(lead + _ascii_name(entry), _LONGEST_SUBJECT - len(said))
-    return name + said
+    name = lead + _ascii_name(entry)
+    said = _cut(said, _LONGEST_SUBJECT - min(len(name), _LONGEST_LEAD))
+    return _cut(name, _LONGEST_SUBJECT - len(said)) + said
 
 
 def _of_many(digest: Digest, lead: str) -> str:
@@ -81,18 +81,19 @@ def _of_many(digest: Digest, lead: str) -> str:
 
 def _detail(entry: Entry) -> str:
     facts = {fact.name: fact.text for fact in reversed(entry.facts)}
-    return next((facts[name] for name in _TELLING if name in facts), "")
+    detail = next((facts[name] for name in _TELLING if name in facts), "")
+    return detail.partition(", ")[2] if entry.said == "without success" else detail
 
 
 def _ascii_name(entry: Entry) -> str:
     """The title if ASCII can spell it, else the id."""
     name = _ascii(entry.title)
-    return name if 2 * len(name) > len(entry.title) else entry.batch_id
+    return name if 2 * len(name) > len(entry.title) else _ascii(entry.batch_id) or "a batch"
 
 
 def _ascii(text: str) -> str:
     spelled = unicodedata.normalize("NFKD", text.replace("…", "..."))
-    return " ".join(c for c in spelled.encode("ascii", "ignore").decode().split() if c)
+    return " ".join(spelled.encode("ascii", "ignore").decode().split())
 
 
 def _cut(text: str, limit: int) -> str:
