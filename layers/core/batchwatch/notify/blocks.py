@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,8 @@ _SIZE = 9000
 _HEADER, _NUMBER, _LINE, _SECTION = 150, 200, 400, 2900
 _BESIDE = {"Requests", "Took", "Tokens"}
 """Facts short enough to share a line."""
+_ELSEWHERE = {"Batch", "Events"}
+"""Facts below the others, in small, and those that the email has."""
 _FORMATTING = re.compile(r"[*_~`@#]|:\S+:|://|www\.|\]\(")
 
 
@@ -100,8 +101,7 @@ def others(digest: Digest, told: int, escape: Callable[[str], str] = escaped) ->
     rest = digest.entries[told:]
     if not rest:
         return ""
-    counts = Counter(entry.said for entry in rest)
-    kinds = ", ".join(f"{count:,} {said}" for said, count in counts.items())
+    kinds = digest._replace(entries=rest).heading
     where = literal(f"s3://{digest.bucket}/events/", 120, escape)
     more = cut(kinds, 300, escape)
     return f"… and {len(rest):,} more: {more}; the email and {where} have them all"
@@ -115,7 +115,7 @@ def _heading(digest: Digest) -> list[Block]:
 
 def _attachment(entry: Entry) -> Block:
     beside = [fact for fact in entry.facts if fact.name in _BESIDE]
-    below = [fact for fact in entry.facts if fact.name not in {*_BESIDE, "Batch"}]
+    below = [fact for fact in entry.facts if fact.name not in {*_BESIDE, *_ELSEWHERE}]
     numbers = " · ".join(f"*{fact.name}* {literal(fact.text, _NUMBER)}" for fact in beside[:6])
     lines = [f"{_title(entry)} · {cut(entry.said, 80)}", *filter(None, [numbers]), *_lines(below)]
     return {
