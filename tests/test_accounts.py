@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import boto3
 import pytest
-from moto import mock_aws
 
 from batchwatch.accounts import Accounts, read_accounts, read_slack_url
 from batchwatch.errors import SecretError
 from batchwatch.openai import BASE_URL, Account
+from tests.world import aws_in_memory
 
 KEY = "gw-test-0123456789"
 GOOD = "sk-another"
@@ -182,7 +182,7 @@ def test_a_secret_that_is_no_object_says_nothing_of_slack(text: str) -> None:
 
 
 def test_where_slack_is_stands_beside_the_accounts_and_is_read_with_them() -> None:
-    with mock_aws():
+    with aws_in_memory():
         secrets = boto3.client("secretsmanager", "eu-central-1")
         text = json.dumps({"accounts": {"a": {"api_key": KEY}}, "slack_webhook_url": SLACK})
         secrets.create_secret(Name="s", SecretString=text)

@@ -95,6 +95,16 @@ def test_markup_in_names_and_reasons_is_shown_as_it_was_written() -> None:
     assert any(NASTY.replace("`", "'") in line for line in lines)
 
 
+def test_markup_in_a_status_is_shown_as_it_was_written() -> None:
+    shown = slack_message(digest(event(read(NASTY[:60]), "batch.in_progress")))
+
+    said = digest(event(read(NASTY[:60]), "batch.in_progress")).entries[0].said
+    assert "*b*" in said
+    assert as_lines(shown)[3] == f"▌ nightly · {said}"
+    assert as_lines(shown)[0] == f"Batches: 1 {said}"
+    assert list(problems(shown)) == []
+
+
 @given(nasty, nasty)
 @modest
 def test_no_foreign_text_formats_mentions_or_links(name: str, message: str) -> None:
@@ -108,7 +118,7 @@ def test_no_foreign_text_formats_mentions_or_links(name: str, message: str) -> N
     assert f"▌ {title} · failed" in as_lines(shown)
 
 
-@given(st.lists(st.tuples(odd_batches(), st.sampled_from(["", "lost", "stalled"])), max_size=14))
+@given(st.lists(st.tuples(odd_batches(), st.sampled_from(["", "lost", "stalled"])), max_size=5))
 @modest
 def test_whatever_is_told_slack_takes_it(odd: list[tuple[dict[str, Any], str]]) -> None:
     events = [event(Batch.read(said), f"batch.{kind}" if kind else None) for said, kind in odd]
