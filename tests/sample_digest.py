@@ -17,7 +17,7 @@ from batchwatch.prices import Prices
 
 PAGE = Path(__file__).parents[1] / "docs" / "notifications.md"
 BUCKET = "batchwatch-bucket-7xk2m9q4w1"
-_PICTURE = re.compile(r"(<!-- the email -->\n```text\n).*?(\n```\n)", re.DOTALL)
+_PICTURE = re.compile(r"(<!-- the email -->\n```text\n).*?(```\n)", re.DOTALL)
 _EVENING = 1_792_620_000  # 2026-10-21T18:00:00Z
 _FILE = "file-{}Vq8ZtLw3RnYb5KxHc7PmSd".format
 _END = {"completed": 5640, "expired": 86_700, "cancelled": 2460, "failed": 14}
@@ -186,7 +186,7 @@ def sample_digest() -> Digest:
 def picture() -> str:
     """Give the email as docs/notifications.md shows it."""
     made = email(sample_digest(), prices_as_of=Prices.read().as_of)
-    return f"Subject: {made.subject}\n\n{made.text}".rstrip()
+    return f"Subject: {made.subject}\n\n{made.text}"
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def _advice(  # noqa: PLR0911 - one each
         case "lost":
             return (
                 "OpenAI does not know this batch any more. Was it created with the key of another "
-                "project, or registered under a wrong id? It is looked for, for 30 days more."
+                "project, or registered under a wrong id? It is looked for during 30 days more."
             )
         case "files lost":
             return " ".join(dict.fromkeys(_lost(role, file, batch) for role, file in lost.items()))
@@ -71,8 +71,8 @@ def _cut_short(batch: Batch) -> str | None:
     kept = "What was done is kept, and paid for. " if counts.done else ""
     rest = plural(counts.unfinished, "request")
     if batch.file_id(Role.ERROR):
-        return f"{kept}{rest} never ran: error.jsonl names them. Send those again."
-    return f"{kept}{rest} never ran. Send those again."
+        return f"{kept}{rest} never ran: error.jsonl names them. They can be sent again."
+    return f"{kept}{rest} never ran, and can be sent again."
 
 
 def _the_reasons(batch: Batch) -> str:
@@ -80,15 +80,13 @@ def _the_reasons(batch: Batch) -> str:
 
 
 def _lost(role: Role, file: ArchivedFile, batch: Batch) -> str:
-    file_id = batch.file_id(role)
-    if file.state == "gone":
-        if file_id:
-            return (
-                "OpenAI deletes files after 30 days, or sooner if told so. It is not asked again."
-            )
-        return "OpenAI has named no such file for a day. It is not asked again."
-    named = clean(file_id or "its id", 100)
-    return (
-        "It was tried often, and is not tried again. While OpenAI has it, 30 days at most, "
-        f'client.files.content("{named}") of OpenAI\'s SDK fetches it.'
-    )
+    file_id = clean(batch.file_id(role) or "", 100)
+    if file.state == "failed":
+        return (
+            "It is not tried again by itself. OpenAI may have it still, for 30 days at most; its "
+            f'SDK fetches it: client.files.content("{file_id or "its id"}")'
+        )
+    why = "OpenAI has named no such file for a day"
+    if file_id:
+        why = "OpenAI deletes files after 30 days, or sooner if told so"
+    return f"{why}. If you need what was in it, send the requests again."

@@ -61,14 +61,14 @@ _TONES = {
 }
 
 
-_WORDS = {"files lost": "with lost files", "without success": "completed without success"}
-"""Where the key does not read well behind a number or a name."""
+_HAPPENED = {"without success": "no request succeeded"}
+_COUNTED = {"files lost": "with lost files"}
 _LOST = {"gone": "is gone", "failed": "could not be copied"}
 
 
-def words(said: str) -> str:
-    """What is said of a batch as it reads behind a number or a name: `1 with lost files`."""
-    return _WORDS.get(said, said)
+def counted(said: str, count: int) -> str:
+    """`1 with lost files`: what is said of so many batches."""
+    return f"{count:,} {_COUNTED.get(said, said)}"
 
 
 class Fact(NamedTuple):
@@ -106,6 +106,11 @@ class Entry(NamedTuple):
         return _SEVERITY.get(self.said, len(_SEVERITY))
 
     @property
+    def happened(self) -> str:
+        """What is said, as it reads in front of a name: `no request succeeded`."""
+        return _HAPPENED.get(self.said, self.said)
+
+    @property
     def named(self) -> bool:
         """Whether the title is more than the id."""
         return self.title != self.batch_id
@@ -131,7 +136,7 @@ class Digest(NamedTuple):
     @property
     def heading(self) -> str:
         """`1 failed, 8 completed`."""
-        return ", ".join(f"{count:,} {words(said)}" for said, count in self.counts.items())
+        return ", ".join(counted(said, count) for said, count in self.counts.items())
 
     @property
     def totals(self) -> str:
@@ -219,7 +224,7 @@ def _said(events: Sequence[BatchEvent]) -> str:
         return _end_said(end.data.batch)
     if last.type in _ODD or last.type == "batch.archived":
         return last.type.removeprefix("batch.")
-    return clean(last.data.status.replace("_", " "))
+    return clean(last.data.status.replace("_", " "), 40) or "unknown"
 
 
 def _end_said(batch: Batch) -> str:
@@ -348,7 +353,8 @@ def _files(events: Sequence[BatchEvent], batch: Batch, bucket: str, account: str
     place = f"s3://{bucket}/{folder(account, batch)}"
     if archived := next((e for e in events if e.type == "batch.archived"), None):
         files = archived.data.files or {}
-        named = "; ".join(_file(role, f) for role, f in files.items() if role is not Role.RECORD)
+        shown = [role for role, file in files.items() if file.state not in _LOST]
+        named = "; ".join(_file(role, files[role]) for role in shown if role is not Role.RECORD)
         told = clean(_folder_of(files) or place, 1024)
         return [("Files", told + (f"  {named}" if named else ""))]
     if batch.status.terminal and any(batch.file_id(role) for role in (Role.OUTPUT, Role.ERROR)):
@@ -364,6 +370,4 @@ def _folder_of(files: dict[Role, ArchivedFile]) -> str | None:
 def _file(role: Role, file: ArchivedFile) -> str:
     if file.state == "elsewhere":
         return f"{role}: {clean(file.location or 'elsewhere')}"
-    if file.state != "archived":
-        return f"{_named(role)} {_LOST[file.state]}"
     return f"{_named(role)}, {plural(file.lines or 0, 'line')}, {size(file.bytes or 0)}"

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.notify.digest import Tone, words
+from batchwatch.notify.digest import Tone, counted
 from batchwatch.notify.wording import clean
 
 if TYPE_CHECKING:
@@ -57,21 +57,21 @@ def _subject(digest: Digest) -> str:
 
 def _of_one(entry: Entry, lead: str) -> str:
     """`nightly-summaries: completed, 388 of 400 succeeded`."""
-    what = "completed" if entry.said.startswith("completed") else _ascii(words(entry.said))
+    what = "completed" if entry.said.startswith("completed") else _ascii(entry.happened)
     detail = _ascii(_detail(entry))
     if entry.said.startswith("completed"):
         detail = detail.partition(", ")[0]
     said = f": {what}, {detail}" if detail else f": {what}"
-    said = _cut(said, _LONGEST_SUBJECT - _LONGEST_LEAD)
-    name = _cut(lead + _ascii_name(entry), _LONGEST_SUBJECT - len(said))
-    return name + said
+    name = lead + _ascii_name(entry)
+    said = _cut(said, _LONGEST_SUBJECT - min(len(name), _LONGEST_LEAD))
+    return _cut(name, _LONGEST_SUBJECT - len(said)) + said
 
 
 def _of_many(digest: Digest, lead: str) -> str:
     """`batchwatch: 1 failed, 1 expired, 8 completed`, as many kinds as have room."""
     counts = list(digest.counts.items())
     for kinds in range(len(counts), 0, -1):
-        parts = [f"{count:,} {_ascii(words(said))}" for said, count in counts[:kinds]]
+        parts = [_ascii(counted(said, count)) for said, count in counts[:kinds]]
         rest = sum(count for _, count in counts[kinds:])
         told = lead + ", ".join([*parts, f"{rest:,} more"] if rest else parts)
         if len(told) <= _LONGEST_SUBJECT:
@@ -81,18 +81,19 @@ def _of_many(digest: Digest, lead: str) -> str:
 
 def _detail(entry: Entry) -> str:
     facts = {fact.name: fact.text for fact in reversed(entry.facts)}
-    return next((facts[name] for name in _TELLING if name in facts), "")
+    detail = next((facts[name] for name in _TELLING if name in facts), "")
+    return detail.partition(", ")[2] if entry.said == "without success" else detail
 
 
 def _ascii_name(entry: Entry) -> str:
     """The title if ASCII can spell it, else the id."""
     name = _ascii(entry.title)
-    return name if 2 * len(name) > len(entry.title) else entry.batch_id
+    return name if 2 * len(name) > len(entry.title) else _ascii(entry.batch_id) or "a batch"
 
 
 def _ascii(text: str) -> str:
     spelled = unicodedata.normalize("NFKD", text.replace("…", "..."))
-    return " ".join(c for c in spelled.encode("ascii", "ignore").decode().split() if c)
+    return " ".join(spelled.encode("ascii", "ignore").decode().split())
 
 
 def _cut(text: str, limit: int) -> str:
@@ -136,8 +137,8 @@ def _size(text: str) -> int:
 
 
 def _whole(entry: Entry) -> Iterator[str]:
-    said = words(entry.said)
-    yield f"{said.upper() if entry.tone is Tone.BAD else said.capitalize()}: {entry.title}"
+    what = entry.happened
+    yield f"{what.upper() if entry.tone is Tone.BAD else what.capitalize()}: {entry.title}"
     label = ""
     for name, text in _rows(entry):
         mark = "→ " if name == "Next" else "  "
@@ -147,30 +148,38 @@ def _whole(entry: Entry) -> Iterator[str]:
 
 
 def _rows(entry: Entry) -> Iterator[tuple[str, str]]:
-    """The facts; of good news fewer."""
+    """The facts; those of good news in few lines."""
     if entry.named:
         yield "Batch", entry.batch_id
-    if len(entry.events) > 1:
-        kinds = (clean(event.type.removeprefix("batch.")) for event in entry.events)
-        path = ("Told", " → ".join(kinds))
-    else:
-        path = None
+    if entry.tone is Tone.GOOD:
+        yield from _in_short(entry)
+        return
     for name, text in entry.facts:
         yield name, text
-        if name == "Batch" and path:
-            yield path
+        if name == "Batch" and len(entry.events) > 1:
+            kinds = [clean(event.type.removeprefix("batch.")) for event in entry.events]
+            yield "Events", " → ".join(kinds)
+
+
+def _in_short(entry: Entry) -> Iterator[tuple[str, str]]:
+    took = next((f" in {fact.text}" for fact in entry.facts if fact.name == "Took"), "")
+    for name, text in entry.facts:
+        if name == "Requests":
+            yield name, text + took
+        elif name not in {"Batch", "Took"} or (name == "Batch" and not entry.named):
+            yield name, text
 
 
 def _line(entry: Entry) -> str:
-    said, detail = words(entry.said), _cut(_detail(entry), 60)
+    detail = _cut(_detail(entry), 60)
     name = f"{_cut(entry.title, 40)} ({entry.batch_id})" if entry.named else entry.batch_id
     account = "" if entry.account == "default" else f", account {entry.account}"
-    return f"- {said}: {name}{account}" + (f", {detail}" if detail else "")
+    return f"- {entry.happened}: {name}{account}" + (f", {detail}" if detail else "")
 
 
 def _rest(entries: Sequence[Entry], bucket: str) -> Iterator[str]:
-    counts = Counter(words(entry.said) for entry in entries)
-    more = ", ".join(f"{count:,} {said}" for said, count in counts.items())
+    counts = Counter(entry.said for entry in entries)
+    more = ", ".join(counted(said, count) for said, count in counts.items())
     yield ""
     yield from _wrapped(f"And {len(entries):,} more, for which there is no room here: {more}.")
     yield from _wrapped(f"Every event of them lies under s3://{clean(bucket)}/events/")
@@ -185,8 +194,8 @@ def _foot(digest: Digest, prices_as_of: str) -> Iterator[str]:
     )
     if any(entry.cost for entry in digest.entries):
         yield from _wrapped(
-            "Costs are estimated from tokens: half of the list price, as the Batch API charges, "
-            f"by prices of {clean(prices_as_of)}."
+            f"Costs are estimated from tokens and OpenAI's list prices of {clean(prices_as_of)}, "
+            "of which a batch costs half."
         )
 
 

@@ -1,0 +1,336 @@
+"""Many events become what people want to know of each batch, the worst first."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batchwatch.batch import Batch, Role
+from batchwatch.events import ArchivedFile, BatchEvent, Stalled, make_event
+from batchwatch.notify.digest import Digest, Entry, Tone, digest_of
+from batchwatch.place import archive_key
+from batchwatch.prices import Cost, Prices
+from tests.builders import BATCH, CREATED, ERROR, OUTPUT, batch, counts, errors, modest, without
+from tests.sample_digest import sample_digest, sample_events
+
+NOW = CREATED + 90_000
+PRICES = Prices.read()
+GONE = ArchivedFile(state="gone", reason="404: No such File object")
+FAILED = ArchivedFile(state="failed", reason="got 15 of 20 bytes")
+
+
+def event(kind: str, said: dict[str, Any] | None = None, **more: Any) -> BatchEvent:
+    """Tell of a batch, by default of that kind as its status."""
+    shown = Batch.read(said or batch(kind))
+    usual = {
+        "source": "urn:batchwatch:stack:default",
+        "account": "default",
+        "status": shown.named_status,
+        "previous_status": None,
+        "sequence": 3,
+        "now": NOW,
+        "by": "poller",
+    }
+    return make_event(f"batch.{kind}", shown, **usual | more)
+
+
+def archived(said: dict[str, Any] | None = None, **files: ArchivedFile) -> BatchEvent:
+    """Tell that all is in the bucket; `output=GONE` changes the end of a file."""
+    shown = Batch.read(said or batch())
+    kept = {
+        role: ArchivedFile(
+            state="archived",
+            s3_uri=f"s3://bucket/{archive_key('default', shown, role)}",
+            bytes=93_210,
+            lines=980,
+        )
+        for role in Role
+    }
+    changed = {Role(role): file for role, file in files.items()}
+    return event("archived", said or batch(), sequence=4, files=kept | changed)
+
+
+def digest(*events: BatchEvent) -> Digest:
+    """Put them together."""
+    return digest_of(events, stack="stack", bucket="bucket", price=PRICES.cost)
+
+
+def only(*events: BatchEvent) -> Entry:
+    """Give the one entry that they make."""
+    (entry,) = digest(*events).entries
+    return entry
+
+
+def fact(entry: Entry, name: str) -> str | None:
+    """Give what an entry says under a name."""
+    return " | ".join(f.text for f in entry.facts if f.name == name) or None
+
+
+# Order and number
+
+
+def test_ten_batches_are_one_digest_with_the_worst_first() -> None:
+    told = [entry.said for entry in sample_digest().entries]
+    assert told == [
+        "lost",
+        "failed",
+        "files lost",
+        "without success",
+        "expired",
+        "stalled",
+        "cancelled",
+        "completed with errors",
+        "completed",
+        "completed",
+        "archived",
+    ]
+
+
+@given(st.permutations(sample_events()), st.lists(st.sampled_from(sample_events()), max_size=5))
+@modest
+def test_order_and_repeats_of_the_events_change_nothing(
+    events: list[BatchEvent], repeats: list[BatchEvent]
+) -> None:
+    again = [BatchEvent.model_validate_json(each.frozen()) for each in repeats]
+    made = digest_of(
+        [*events, *again], stack="batchwatch", bucket=sample_digest().bucket, price=PRICES.cost
+    )
+    assert made == sample_digest()
+    assert sum(len(entry.events) for entry in made.entries) == len(sample_events())
+
+
+def test_one_id_in_two_accounts_is_two_batches() -> None:
+    made = digest(event("completed"), event("completed", account="research"))
+    assert [entry.account for entry in made.entries] == ["default", "research"]
+
+
+# What is said
+
+
+@pytest.mark.parametrize(
+    ("events", "said", "tone"),
+    [
+        ([event("completed")], "completed with errors", Tone.WARNING),
+        ([event("completed", batch(request_counts=counts(5, 5, 0)))], "completed", Tone.GOOD),
+        ([event("completed", batch(request_counts=counts(5, 0, 5)))], "without success", Tone.BAD),
+        ([event("completed", batch(request_counts=None))], "completed", Tone.GOOD),
+        ([event("failed")], "failed", Tone.BAD),
+        ([event("expired")], "expired", Tone.WARNING),
+        ([event("cancelled")], "cancelled", Tone.WARNING),
+        ([event("in_progress")], "in progress", Tone.NEUTRAL),
+        ([event("lost", batch("in_progress"))], "lost", Tone.BAD),
+        ([event("unknown", batch("paused"))], "unknown", Tone.WARNING),
+        ([archived()], "archived", Tone.GOOD),
+        ([archived(output=GONE)], "files lost", Tone.BAD),
+        ([event("completed"), archived()], "completed with errors", Tone.WARNING),
+        ([event("file_gone", batch(), files={Role.ERROR: GONE})], "files lost", Tone.BAD),
+        (
+            [event("stalled", batch("in_progress"), sequence=2), event("expired")],
+            "expired",
+            Tone.WARNING,
+        ),
+        (
+            [event("lost", batch("validating"), sequence=1), event("in_progress")],
+            "in progress",
+            Tone.NEUTRAL,
+        ),
+    ],
+)
+def test_the_events_of_a_batch_are_one_entry_that_says_what_matters_most(
+    events: list[BatchEvent], said: str, tone: Tone
+) -> None:
+    for order in (events, events[::-1]):
+        entry = only(*order)
+        assert (entry.said, entry.tone) == (said, tone)
+        assert list(entry.events) == events
+
+
+def test_an_end_is_told_with_counts_time_tokens_cost_and_place() -> None:
+    entry = only(event("completed"), archived())
+    assert dict(entry.facts) | {"Files": (fact(entry, "Files") or "").split("  ")[1]} == {
+        "Batch": "account default · gpt-5-mini-2025-08-07 · /v1/responses",
+        "Requests": "980 of 1,000 succeeded, 20 failed",
+        "Took": "1 h 1 min",
+        "Tokens": "23,520 in (7,840 cached), 9,800 out; about $0.01",
+        "Files": "output.jsonl, 980 lines, 93.2 kB; error.jsonl, 980 lines, 93.2 kB",
+        "Next": "The reasons are in error.jsonl. Those that failed can be sent again.",
+    }
+    place = f"s3://bucket/batches/account=default/created=2027-01-15/{BATCH}/"
+    assert (fact(entry, "Files") or "").startswith(place)
+    assert (entry.title, entry.named, entry.batch_id) == ("nightly", True, BATCH)
+
+
+def test_a_failure_tells_its_first_reasons_and_how_many_more() -> None:
+    said = batch("failed", errors=errors(*(f"wrong {n}" for n in range(7))))
+    reasons = fact(only(event("failed", said)), "Reason") or ""
+    assert reasons.startswith("line 1: wrong 0 (invalid_request) | line 2")
+    assert reasons.endswith("| and 4 more")
+
+
+def test_a_standstill_tells_how_long_and_what_is_usual() -> None:
+    stalled = Stalled(reason="no_progress", seconds=22_320, usual="answers every hour")
+    entry = only(event("stalled", batch("in_progress"), stalled=stalled))
+    assert fact(entry, "Since") == "no progress for 6 h 12 min"
+    assert fact(entry, "Usual") == "answers every hour"
+    assert fact(entry, "Requests") == "400 of 1,000 succeeded, so far"
+
+
+@pytest.mark.parametrize(
+    ("made", "needed"),
+    [
+        (event("failed"), "Mend the input file"),
+        (
+            event(
+                "failed",
+                batch("failed", errors={"data": [{"code": "token_limit_exceeded", "message": ""}]}),
+            ),
+            "once other batches have ended",
+        ),
+        (
+            event("expired", batch("expired", request_counts=counts(9, 4, 0))),
+            "What was done is kept, and paid for. 5 requests never ran: error.jsonl names them",
+        ),
+        (
+            event(
+                "cancelled", batch("cancelled", request_counts=counts(9, 0, 0), error_file_id="")
+            ),
+            "9 requests never ran, and can be sent again.",
+        ),
+        (
+            event("file_failed", batch(), files={Role.OUTPUT: FAILED}),
+            f'SDK fetches it: client.files.content("{OUTPUT}")',
+        ),
+        (
+            event("file_gone", batch(), files={Role.ERROR: GONE}),
+            "OpenAI deletes files after 30 days, or sooner if told so. If you need",
+        ),
+        (
+            event("file_gone", batch(output_file_id=None), files={Role.OUTPUT: GONE}),
+            "OpenAI has named no such file for a day.",
+        ),
+        (event("lost", batch("validating")), "the key of another project"),
+        (event("stalled", batch("finalizing")), "status.openai.com"),
+        (event("unknown", batch("paused")), "watched on"),
+    ],
+)
+def test_what_went_wrong_comes_with_what_to_do_next(made: BatchEvent, needed: str) -> None:
+    assert needed in (fact(only(made), "Next") or "")
+
+
+@pytest.mark.parametrize("kind", ["completed", "in_progress", "expired"])
+def test_where_nothing_is_to_be_done_nothing_is_advised(kind: str) -> None:
+    done = event(kind, batch(kind, request_counts=counts(5, 5, 0)))
+    assert fact(only(done), "Next") is None
+
+
+def test_a_lost_file_is_told_once_with_its_reason() -> None:
+    gone = event("file_gone", batch(), sequence=4, files={Role.OUTPUT: GONE})
+    entry = only(event("completed"), gone, archived(output=GONE, error=FAILED))
+    assert fact(entry, "Lost") == (
+        "output.jsonl is gone: 404: No such File object | "
+        "error.jsonl could not be copied: got 15 of 20 bytes"
+    )
+    assert (fact(entry, "Next") or "").count("client.files.content") == 1
+    assert ERROR in (fact(entry, "Next") or "")
+    assert "jsonl" not in (fact(entry, "Files") or "")
+
+
+# Totals
+
+
+def test_totals_count_each_batch_whose_end_is_told() -> None:
+    ended = sample_digest()
+    assert ended.totals.startswith("45,148 of 54,390 requests succeeded, 262 failed, 8,980 unfin")
+    assert ended.totals.endswith("; about $0.95 (without 1 batch of unknown price)")
+    assert ended.counts["completed"] == 2
+    assert "2 completed" in ended.heading
+    assert "1 with lost files" in ended.heading
+    costs = [entry.cost for entry in ended.entries if entry.cost]
+    assert sum((cost.dollars for cost in costs), Decimal(0)).quantize(Decimal("0.01")) == Decimal(
+        "0.95"
+    )
+
+
+def test_a_cost_is_told_once_with_the_end_and_not_again_with_the_archive() -> None:
+    assert isinstance(only(event("completed"), archived()).cost, Cost)
+    assert only(archived()).cost is None
+    assert "Tokens" not in dict(only(archived()).facts)
+    assert digest(archived(), event("in_progress")).totals == ""
+
+
+# Odd input
+
+
+def test_a_reduced_event_says_what_it_can_and_where_the_rest_is() -> None:
+    entry = only(event("completed").reduced())
+    assert (entry.said, entry.title, entry.cost) == ("completed", BATCH, None)
+    assert dict(entry.facts) == {
+        "Batch": "account default",
+        "More": f"too long to be told here: s3://bucket/events/default/{BATCH}/",
+    }
+
+
+def test_beside_a_whole_event_a_reduced_one_hides_nothing() -> None:
+    entry = only(event("completed"), archived().reduced())
+    assert (entry.title, fact(entry, "More")) == ("nightly", None)
+    assert (fact(entry, "Files") or "").startswith("s3://bucket/batches/account=default/created=20")
+
+
+def test_an_azure_batch_of_nulls_is_told_without_them() -> None:
+    said = batch(
+        model=None,
+        endpoint=None,
+        usage=None,
+        created_at=None,
+        metadata=None,
+        request_counts=counts(None, None, None),
+    )
+    entry = only(event("completed", without(said, "object")))
+    assert (entry.said, entry.title) == ("completed", BATCH)
+    place = "s3://bucket/batches/account=default"
+    assert dict(entry.facts) == {
+        "Batch": "account default",
+        "Files": f"{place}/created=unknown/{BATCH}/  (as soon as copied)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("metadata", "title"),
+    [
+        ({"title": "b", "name": "a"}, "a"),
+        ({"name": "", "job": "night\nly\u202e <!channel>"}, "night ly <!channel>"),
+        ({"name": "x" * 100_000}, "x" * 79 + "…"),
+        ({"name": "\u202e\x00"}, BATCH),
+        ({"name": None, "title": 7}, "7"),
+        ({"other": "a"}, BATCH),
+    ],
+)
+def test_a_title_is_one_short_line(metadata: dict[str, Any], title: str) -> None:
+    assert only(event("completed", batch(metadata=metadata))).title == title
+
+
+def test_numbers_without_end_are_told_without_end() -> None:
+    endless = 10**4299
+    said = batch(
+        request_counts=counts(endless, endless, 0),
+        usage={"input_tokens": endless, "output_tokens": endless, "total_tokens": 2 * endless},
+    )
+    made = digest(event("completed", said), event("completed", said, account="research"))
+    assert made.totals.startswith("countless of countless requests succeeded; countless tokens")
+
+
+def lines(entries: Iterable[Entry]) -> Iterable[str]:
+    """Give each text of them."""
+    for entry in entries:
+        yield from (entry.title, entry.said, entry.account, entry.batch_id)
+        yield from (text for one in entry.facts for text in one)
+
+
+def test_a_reason_of_100_kb_is_cut_and_harmless() -> None:
+    said = batch("failed", errors=errors("<!channel>\x1b[0m\u202e\n" * 5000))
+    assert all(
+        len(text) < 400 and text.isprintable() for text in lines([only(event("failed", said))])
+    )
