@@ -1,18 +1,26 @@
-"""What a message for Slack looks like: as a picture, and as lines for a terminal."""
+"""What a message for Slack looks like: as a picture, and as lines for a terminal.
+
+`uv run python -m local.slack_view` renews the picture in docs/.
+"""
 
 import re
 from collections.abc import Iterator
 from html import escape, unescape
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from batchwatch.notify.blocks import slack_message
 
 Json = dict[str, Any]
 
+_PICTURE = Path(__file__).parents[1] / "docs" / "slack.svg"
 _WIDTH, _LEFT, _RIGHT = 760, 76, 24
 _SMALL, _NORMAL, _LARGE = 13, 15, 18
 _SANS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
 _MONO = "Menlo, Consolas, 'Liberation Mono', monospace"
 _INK, _GREY, _CODE = "#1d1c1d", "#616061", "#c0255f"
-_MARKUP = re.compile(r"`([^`\n]+)`|\*([^*\n]+)\*")
+_MARKUP = re.compile(r"`([^`]+)`|\*([^*]+)\*|_([^_]+)_|~([^~]+)~")
+_STYLES = ("", "code", "bold", "plain", "plain")
 _WIDE = {
     "plain": 0.56,
     "bold": 0.61,
@@ -36,9 +44,9 @@ def _lines(text: Json) -> Iterator[list[Run]]:
     for line in text["text"].split("\n"):
         runs, at = [], 0
         for found in _MARKUP.finditer(line) if text["type"] == "mrkdwn" else ():
-            code, bold = found.groups()
+            style = _STYLES[found.lastindex or 0]
             runs.append(Run(unescape(line[at : found.start()])))
-            runs.append(Run(unescape(code or bold), "code" if code else "bold"))
+            runs.append(Run(unescape(found[found.lastindex or 0]), style))
             at = found.end()
         yield [run for run in [*runs, Run(unescape(line[at:]))] if run.text]
 
@@ -144,3 +152,9 @@ viewBox="0 0 {_WIDTH} {{height}}" font-family="{_SANS}">
 <rect x="178" y="23" width="30" height="15" rx="3" fill="#e8e8e8"/>
 <text x="193" y="34" fill="{_GREY}" font-size="10" text-anchor="middle">APP</text>
 <text x="216" y="35" fill="{_GREY}" font-size="12">9:41</text>"""
+
+
+if __name__ == "__main__":
+    from tests.sample_digest import sample_digest
+
+    _PICTURE.write_text(as_svg(slack_message(sample_digest())))

@@ -3,11 +3,13 @@
 import json
 from typing import Any, Literal
 
+import boto3
 import pytest
 
-from batchwatch.accounts import read_accounts
+from batchwatch.accounts import Accounts, read_accounts, read_slack_url
 from batchwatch.errors import SecretError
 from batchwatch.openai import BASE_URL, Account
+from tests.world import aws_in_memory
 
 KEY = "gw-test-0123456789"
 GOOD = "sk-another"
@@ -161,3 +163,31 @@ def test_what_is_an_account_already_is_refused_under_a_second_name() -> None:
     readable = read_accounts(secret(a=entry, b=entry, c=entry | {"project": "p"}))
     assert [account.name for account in readable.accounts] == ["a", "c", "good"]
     assert [str(trouble) for trouble in readable.troubles] == ["account 'b' is the same as 'a'"]
+
+
+SLACK = "https://hooks.slack.com/services/T0/B0/secret"
+
+
+@pytest.mark.parametrize("nothing", [{}, {"slack_webhook_url": ""}, {"slack_webhook_url": None}])
+def test_slack_is_told_only_if_the_secret_says_so(nothing: dict[str, Any]) -> None:
+    assert read_slack_url(json.dumps({"accounts": {}} | nothing)) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "7", "[]", f'"{SLACK}"', "[" * 100_000])
+def test_a_secret_that_is_no_object_says_nothing_of_slack(text: str) -> None:
+    with pytest.raises(SecretError) as refusal:
+        read_slack_url(text)
+    assert "secret/" not in str(refusal.value)
+    assert SLACK not in str(refusal.value)
+
+
+def test_where_slack_is_stands_beside_the_accounts_and_is_read_with_them() -> None:
+    with aws_in_memory():
+        secrets = boto3.client("secretsmanager", "eu-central-1")
+        text = json.dumps({"accounts": {"a": {"api_key": KEY}}, "slack_webhook_url": SLACK})
+        secrets.create_secret(Name="s", SecretString=text)
+        accounts = Accounts(secrets, "s")
+        read = accounts.all()
+        secrets.put_secret_value(SecretId="s", SecretString="{}")
+        assert accounts.slack_url() == SLACK
+    assert (read.accounts, read.troubles) == ([Account("a", KEY)], [])

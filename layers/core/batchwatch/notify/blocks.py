@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +33,8 @@ _SIZE = 9000
 _HEADER, _NUMBER, _LINE, _SECTION = 150, 200, 400, 2900
 _BESIDE = {"Requests", "Took", "Tokens"}
 """Facts short enough to share a line."""
+_ELSEWHERE = {"Batch", "Events"}
+"""Facts below the others, in small, and those that the email has."""
 _FORMATTING = re.compile(r"[*_~`@#]|:\S+:|://|www\.|\]\(")
 
 
@@ -85,13 +86,13 @@ def cut(text: str, limit: int, escape: Callable[[str], str] = escaped) -> str:
 
 def headline(digest: Digest, escape: Callable[[str], str] = escaped) -> str:
     """`Batches: 1 failed, 8 completed`."""
-    return cut(f"Batches: {digest.heading or 'nothing new'}", _HEADER, escape)
+    return f"Batches: {literal(digest.heading or 'none', _HEADER - 9, escape)}"
 
 
 def summary(entry: Entry, escape: Callable[[str], str] = escaped) -> str:
     """One line of a batch: what became of it, its name, its account."""
-    said = cut(entry.said, 60, escape)
-    account = cut(entry.account, 60, escape)
+    said = literal(entry.said, 80, escape)
+    account = literal(entry.account, 60, escape)
     return f"{said}: {literal(entry.title, 160, escape)} ({account})"
 
 
@@ -100,24 +101,28 @@ def others(digest: Digest, told: int, escape: Callable[[str], str] = escaped) ->
     rest = digest.entries[told:]
     if not rest:
         return ""
-    counts = Counter(entry.said for entry in rest)
-    kinds = ", ".join(f"{count:,} {said}" for said, count in counts.items())
+    kinds = digest._replace(entries=rest).heading
     where = literal(f"s3://{digest.bucket}/events/", 120, escape)
-    more = cut(kinds, 300, escape)
+    more = literal(kinds, 300, escape)
     return f"… and {len(rest):,} more: {more}; the email and {where} have them all"
 
 
 def _heading(digest: Digest) -> list[Block]:
-    header = {"type": "plain_text", "text": headline(digest), "emoji": False}
+    text = cut(f"Batches: {digest.heading or 'none'}", _HEADER)
+    header = {"type": "plain_text", "text": text, "emoji": False}
     below = " · ".join(part for part in (digest.totals, f"stack {digest.stack}") if part)
     return [{"type": "header", "text": header}, _context(literal(below))]
 
 
 def _attachment(entry: Entry) -> Block:
     beside = [fact for fact in entry.facts if fact.name in _BESIDE]
-    below = [fact for fact in entry.facts if fact.name not in {*_BESIDE, "Batch"}]
+    below = [fact for fact in entry.facts if fact.name not in {*_BESIDE, *_ELSEWHERE}]
     numbers = " · ".join(f"*{fact.name}* {literal(fact.text, _NUMBER)}" for fact in beside[:6])
-    lines = [f"{_title(entry)} · {cut(entry.said, 80)}", *filter(None, [numbers]), *_lines(below)]
+    lines = [
+        f"{_title(entry)} · {literal(entry.said, 80)}",
+        *filter(None, [numbers]),
+        *_lines(below),
+    ]
     return {
         "color": COLOURS[entry.tone],
         "blocks": [_section("\n".join(_fitting(lines))), _context(*_whose(entry))],

@@ -24,8 +24,12 @@ RETRIES = 3
 _TOO_MANY = 429
 _LONGEST_REST = 3600
 _MISLIKED = {400, 413}  # the message, by whatever name: invalid_blocks, invalid_attachments, …
+_BLOCKS = {"blocks", "attachments"}
 _MOST_READ = 1024  # bytes of an answer
 _REASON = re.compile(r"[a-z_]{2,60}")  # a word of Slack's; anything else could repeat the address
+
+
+_HOST = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*|[0-9a-f:]+")
 
 
 class _Answer(NamedTuple):
@@ -124,9 +128,6 @@ class Slack:
         return SlackError(text, passing=answer.status >= httpx.codes.INTERNAL_SERVER_ERROR)
 
 
-_BLOCKS = {"blocks", "attachments"}
-
-
 def _reason(answer: httpx.Response) -> str:
     """Say why, in Slack's word or that of HTTP; the body is read only as far as words go."""
     body = b""
@@ -142,8 +143,10 @@ def _reason(answer: httpx.Response) -> str:
 
 def safe_slack_url(url: object) -> str:
     """Return an address that messages may be sent to: https, or http on this machine."""
-    try:
-        return safe_base_url(url.strip() if isinstance(url, str) else "")
-    except SecretError:
-        # What was wrong with it would quote it.
-        raise SecretError("slack_webhook_url must be https, and no more than a path") from None
+    with suppress(SecretError):
+        safe = safe_base_url(url.strip() if isinstance(url, str) else "")
+        address = httpx.URL(safe)
+        if _HOST.fullmatch(address.host) and address.path != "/":
+            return safe
+    # What is wrong with it would quote it.
+    raise SecretError("slack_webhook_url must be https, a host and a path")
