@@ -88,7 +88,7 @@ def _faults(batch: Batch, service: Service, simulated: Simulated | None) -> Iter
 
 def _file_faults(
     batch: Batch,
-    role: Role,
+    role: str,
     file: ArchivedFile,
     service: Service,
     simulated: Simulated | None,

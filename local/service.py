@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from batchwatch.batch import Role
     from batchwatch.events import ArchivedFile
     from batchwatch.openai import OpenAI
     from batchwatch.record import Record
@@ -106,7 +105,7 @@ class Batch:
         return self.archived and self.closed
 
     @property
-    def files(self) -> dict[Role, ArchivedFile]:
+    def files(self) -> dict[str, ArchivedFile]:
         """The files that its last event tells of."""
         return next((e.data.files for e in self.events if e.type == "batch.archived"), None) or {}
 

@@ -74,7 +74,7 @@ class BatchEventData(_Part):
     observed_at: datetime
     observed_by: str
     batch: Batch
-    files: dict[Any, ArchivedFile] | None = None
+    files: dict[str, ArchivedFile] | None = None
     stalled: Stalled | None = None
     reduced: bool = False
 
