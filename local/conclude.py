@@ -97,7 +97,7 @@ def _file_faults(
     found = service.fetch(str(file.s3_uri).split("/", 3)[3])
     if (found.size, found.crc32) != (file.bytes, file.crc32):
         yield f"{file.s3_uri} is not what batch.archived says of it"
-    if simulated and role is not Role.RECORD:
+    if simulated and role != Role.RECORD:
         openai = simulated.openai
         file_id = openai.batch(batch.id)[f"{role}_file_id"]
         if not file_id or _sha256(openai.file(str(file_id))) != found.sha256:

@@ -40,11 +40,16 @@ class Notices:
         posted = json.dumps([*self.slack.messages])
         return [b for b in batch_ids if b not in mailed or b not in posted]
 
-    def summary(self) -> tuple[str, dict[str, Any]]:
-        """Tell how many digests there were."""
+    def summary(self, invocations: int) -> tuple[str, dict[str, Any]]:
+        """Tell how many digests there were, and in how many invocations of the notifier."""
         mails, posts = len(self.mails), len(self.slack.messages)
         told = (
             f"\n{mails} mails, and {posts} messages for Slack. On AWS there would be fewer: what"
             " happens within a minute is one digest there."
         )
-        return told, {"kind": "notices", "mails": mails, "slack": posts}
+        return told, {
+            "kind": "notices",
+            "mails": mails,
+            "slack": posts,
+            "invocations": invocations,
+        }

@@ -241,7 +241,8 @@ class Run:
         faults += [f"{batch_id}: nobody was told of its end" for batch_id in self._untold()]
         batches = list(self.batches.values())
         if self.notices:
-            self.screen.result(*self.notices.summary())
+            invocations = len(list(service.log('"notified"')))
+            self.screen.result(*self.notices.summary(invocations))
         faults = conclude(batches, service, self.screen, self.simulated, faults)
         if self.options.archive:
             for key in service.stored():

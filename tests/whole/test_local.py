@@ -20,6 +20,8 @@ from local.deploy import ROOT
 from local.scenario import scenario
 from local.simulator import Script, SimulatedOpenAI
 from local.verdict import chain_faults
+from tests.consumer_1_0 import read
+from tests.schemas import schema_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +62,8 @@ def received(file: Path) -> dict[str, list[str]]:
 
 
 def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Path) -> None:
-    ran = run("--json", "--events", str(tmp_path / "events.jsonl"))
+    """To the end, each told to people too, and every event what the schema of 1.0 promises."""
+    ran = run("--json", "--notify", "--events", str(tmp_path / "events.jsonl"))
 
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     result = lines[-2] if lines[-1]["kind"] == "note" else lines[-1]
@@ -72,6 +75,14 @@ def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Pat
         batch = batches[script.name]
         assert batch["status"] == script.ends
         assert chain_faults(events[batch["id"]], script.ends) == []
+        for event in events[batch["id"]]:
+            assert schema_faults(event) == []
+            assert read(event).subject == batch["id"]
+    notices = next(line for line in lines if line["kind"] == "notices")
+    mails = [line for line in lines if line["kind"] == "mail"]
+    assert 0 < notices["mails"] == len(mails) <= notices["invocations"]
+    ends = [(name, batch["id"]) for name, batch in batches.items()]
+    assert all(any(name in m["text"] and of in m["text"] for m in mails) for name, of in ends)
 
 
 @pytest.mark.full

@@ -16,9 +16,11 @@ from batchwatch.ledger import Ledger
 from batchwatch.record import Change, File, FileState, Record
 from local.deploy import build_layer, deploy, read_template
 from local.emulator import Emulator
+from local.notices import Notices
 from local.run import PARAMETERS
 from local.service import ACCOUNT, Service, Subscriber
 from local.simulator import Script, SimulatedOpenAI
+from local.simulator.slack import SimulatedSlack
 from tests.signed import SECRET, webhook
 from tests.world import KEY
 
@@ -51,8 +53,8 @@ def granted() -> Iterator[tuple[str, int, str]]:
 
 
 def _statements(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
-    (policy,) = template["Resources"][role]["Properties"]["Policies"]
-    return list(policy["PolicyDocument"]["Statement"])
+    policies = template["Resources"][role]["Properties"].get("Policies", [])
+    return [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
 
 
 def _actions(statement: dict[str, Any]) -> list[str]:
@@ -77,18 +79,27 @@ class Rehearsal:
         self._sqs = emulator.client("sqs")
         self._events = emulator.client("events")
         self._ledger = Ledger(emulator.client("dynamodb"), service.outputs["LedgerTable"])
-        self._service, self._openai = service, openai
+        self._emulator, self._service, self._openai = emulator, service, openai
         self._archived: set[str] = set()
         self._told: set[str] = set()
         self._on_bus: set[str] = set()
+        self._ends: set[str] = set()
+        self._chat = ""
 
     def missing(self) -> list[str]:
         """Play it; return what did not happen in time."""
-        with self._service.subscribe() as listener:  # before anything can be announced
-            return self._play(listener)
+        room = Subscriber(self._emulator, self._service.outputs["ChatTopic"], queue="chat")
+        with (
+            self._service.subscribe() as listener,  # before anything can be announced
+            self._service.mailbox() as mailbox,
+            room as chat,
+            SimulatedSlack() as slack,
+        ):
+            self._notices = Notices(mailbox, slack)
+            return self._play(listener, chat)
 
-    def _play(self, listener: Subscriber) -> list[str]:
-        self._service.put_key(KEY, self._openai.base_url, [SECRET])
+    def _play(self, listener: Subscriber, chat: Subscriber) -> list[str]:
+        self._service.put_key(KEY, self._openai.base_url, [SECRET], self._notices.slack.url)
         self._ask_the_bus()
         ended = time.time() - 5000
         cut = self._batch("cut", ended, output_bytes=40_000_000)
@@ -106,7 +117,7 @@ class Rehearsal:
             self._sqs.send_message(QueueUrl=url, MessageBody="neither order nor event")
         heard = self._batch("heard", ended)
         told = self._tell(heard)
-        return told + self._wait(listener, {cut, other, leftover, forgotten, heard})
+        return told + self._wait(listener, chat, {cut, other, leftover, forgotten, heard})
 
     def _ask_the_bus(self) -> None:
         """Let a rule give on what comes to the bus."""
@@ -151,13 +162,17 @@ class Rehearsal:
         told = httpx.post(address.url, headers=headers, content=event["body"], timeout=PATIENCE)
         return [] if told.is_success else [f"a webhook was answered by {told.status_code}"]
 
-    def _wait(self, listener: Subscriber, batches: set[str]) -> list[str]:
+    def _wait(self, listener: Subscriber, chat: Subscriber, batches: set[str]) -> list[str]:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self._service.tick()
             self._on_bus |= {message["detail"]["id"] for message in self._given_on()}
+            self._notices.news()
+            self._chat += "".join(chat.news())
             for message in map(json.loads, listener.news()):
                 self._told.add(message["id"])
+                if message["type"] == "batch.completed":
+                    self._ends.add(message["subject"])
                 if message["type"] == "batch.archived":
                     self._archived.add(message["subject"])
             left = self._left(batches)
@@ -174,6 +189,8 @@ class Rehearsal:
         return [
             *(f"{b} not archived" for b in batches - self._archived),
             *(f"{b} not closed" for b in batches if self._ledger.get(ACCOUNT, b).open),
+            *(f"{b} not told by mail and Slack" for b in self._notices.missing(self._ends)),
+            *(f"{b} not told in chat" for b in self._ends if b not in self._chat),
             *(f"event {e} not on the bus" for e in self._told - self._on_bus),
             *(f"no bad message in {q}" for q in DEAD_LETTERS if not self._waiting(q)),
             *([] if self._uploads() == 0 else ["an unfinished upload was left behind"]),

@@ -354,7 +354,7 @@ def _files(events: Sequence[BatchEvent], batch: Batch, bucket: str, account: str
     if archived := next((e for e in events if e.type == "batch.archived"), None):
         files = archived.data.files or {}
         shown = [role for role, file in files.items() if file.state not in _LOST]
-        named = "; ".join(_file(role, files[role]) for role in shown if role is not Role.RECORD)
+        named = "; ".join(_file(role, files[role]) for role in shown if role != Role.RECORD)
         told = clean(_folder_of(files) or place, 1024)
         return [("Files", told + (f"  {named}" if named else ""))]
     if batch.status.terminal and any(batch.file_id(role) for role in (Role.OUTPUT, Role.ERROR)):
