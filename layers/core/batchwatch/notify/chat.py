@@ -80,7 +80,7 @@ def _line(entry: Entry, name: str) -> str:
 
 def _next(entry: Entry) -> list[str]:
     texts = [fact.text for fact in entry.facts if fact.name == "Next"]
-    return [cut(f"{entry.said}: {text}", _STEP, _harmless) for text in texts]
+    return [cut(f"{entry.happened}: {text}", _STEP, _harmless) for text in texts]
 
 
 def _thread(digest: Digest) -> str:
