@@ -21,7 +21,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:batchwatch:chat")
 # Less than what is allowed: a description becomes one section of Slack, of 3,000 characters.
 _DESCRIPTION, _LINE, _STEP, _KEYWORD, _ID = 2800, 250, 300, 60, 200
 _STEPS = 5
-_TOLD = ("Requests", "Took", "Tokens", "Lost", "Reason", "Status", "Since", "Files")
+_TOLD = ("Requests", "Took", "Tokens", "Lost", "Reason", "Status", "Since", "Usual", "Files")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
