@@ -236,6 +236,8 @@ def test_a_lost_file_is_told_once_with_its_reason() -> None:
     assert (fact(entry, "Next") or "").count("client.files.content") == 1
     assert ERROR in (fact(entry, "Next") or "")
     assert "jsonl" not in (fact(entry, "Files") or "")
+    alone = event("file_gone", batch(error_file_id=None), files={Role.OUTPUT: GONE})
+    assert fact(only(alone), "Files") is None
 
 
 # Totals
@@ -279,6 +281,14 @@ def test_beside_a_whole_event_a_reduced_one_hides_nothing() -> None:
     assert (fact(entry, "Files") or "").startswith("s3://bucket/batches/account=default/created=20")
 
 
+def test_an_end_that_was_reduced_costs_what_its_archive_tells() -> None:
+    entry = only(event("in_progress", sequence=2), event("completed").reduced(), archived())
+    assert entry.cost == PRICES.cost(Batch.read(batch()))
+    assert "so far" not in (
+        fact(only(event("in_progress"), event("expired").reduced()), "Requests") or ""
+    )
+
+
 def test_an_azure_batch_of_nulls_is_told_without_them() -> None:
     said = batch(
         model=None,
@@ -319,7 +329,8 @@ def test_numbers_without_end_are_told_without_end() -> None:
         usage={"input_tokens": endless, "output_tokens": endless, "total_tokens": 2 * endless},
     )
     made = digest(event("completed", said), event("completed", said, account="research"))
-    assert made.totals.startswith("countless of countless requests succeeded; countless tokens")
+    assert made.totals == "countless of countless requests succeeded; countless tokens"
+    assert all(len(text) < 200 for text in lines(made.entries))
 
 
 def lines(entries: Iterable[Entry]) -> Iterable[str]:

@@ -150,6 +150,7 @@ def test_an_unknown_model_has_no_price(model: str | None) -> None:
         usage([3], 10),
         usage("100", 10),
         usage(0, 10, cached=5),
+        usage(10**18, 1),
     ],
 )
 def test_counts_that_cannot_be_right_have_no_price(used: Any) -> None:

@@ -54,7 +54,8 @@ def test_no_text_breaks_a_line_or_its_limit(text: str, limit: int) -> None:
         (3600, "1 h"),
         (12000, "3 h 20 min"),
         (86399, "23 h 59 min"),
-        (86400, "1 d"),
+        (86_400, "1 d"),
+        (10**400, "11574074074 d 1 h"),
         (187200, "2 d 4 h"),
     ],
 )

@@ -19,6 +19,7 @@ _TABLE = Path(__file__).with_name("prices.json")
 _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _MILLION = 1_000_000
 _HIGHEST = 1_000_000
+_MOST_TOKENS = 10**18
 
 
 class Cost(NamedTuple):
@@ -43,6 +44,8 @@ class Rate(NamedTuple):
         if not tokens_in or tokens_out is None or cached > tokens_in:
             return None
         if usage.total_tokens not in {None, tokens_in + tokens_out}:
+            return None
+        if tokens_in + tokens_out > _MOST_TOKENS:
             return None
         dollars = (tokens_in - cached) * self.input + cached * self.cached
         return (dollars + tokens_out * (self.output or 0)) / _MILLION

@@ -106,7 +106,7 @@ def _cut(text: str, limit: int) -> str:
 def _head(digest: Digest) -> Iterator[str]:
     if len(digest.entries) == 1:
         return
-    yield from _wrapped(f"{len(digest.entries):,} batches: {digest.heading}.")
+    yield from _wrapped(f"{len(digest.entries):,} batches: {_cut(digest.heading, 1000)}.")
     if digest.totals:
         yield from _wrapped(f"In all {digest.totals}.")
     yield ""
@@ -181,7 +181,9 @@ def _rest(entries: Sequence[Entry], bucket: str) -> Iterator[str]:
     counts = Counter(entry.said for entry in entries)
     more = ", ".join(counted(said, count) for said, count in counts.items())
     yield ""
-    yield from _wrapped(f"And {len(entries):,} more, for which there is no room here: {more}.")
+    yield from _wrapped(
+        f"And {len(entries):,} more, for which there is no room here: {_cut(more, 1000)}."
+    )
     yield from _wrapped(f"Every event of them lies under s3://{clean(bucket)}/events/")
     yield ""
 

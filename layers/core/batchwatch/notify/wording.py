@@ -41,7 +41,7 @@ def plural(count: int, noun: str) -> str:
 
 def duration(seconds: float) -> str:
     """Two units at most: `40 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    whole = max(0, round(seconds))
+    whole = round(min(max(0, seconds), _ABSURD))
     if whole < _MINUTE:
         return f"{whole} s"
     if whole < _HOUR:
