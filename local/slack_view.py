@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
     def width(self, size: int) -> float:
         """How wide it is at most, nearly."""
-        return len(self.text) * size * _WIDE[self.style]
+        return len(self.text) * _WIDE[self.style] * (_SMALL if self.style == "code" else size)
 
 
 def _lines(text: Json) -> Iterator[list[Run]]:
@@ -104,7 +104,7 @@ def _span(run: Run) -> str:
     style = {
         "plain": "",
         "bold": ' font-weight="bold"',
-        "code": f' font-family="{_MONO}" font-size="12.5" fill="{_CODE}"',
+        "code": f' font-family="{_MONO}" font-size="{_SMALL - 0.5}" fill="{_CODE}"',
     }[run.style]
     return f"<tspan{style}>{escape(run.text, quote=False)}</tspan>"
 
@@ -114,7 +114,7 @@ def _wrapped(runs: list[Run], size: int, width: float) -> Iterator[list[Run]]:
     row: list[Run] = []
     left = width
     for run in runs:
-        for word in re.findall(r"\s*\S{1,60}|\s+$", run.text):
+        for word in re.findall(r"\s*[^\s/]{1,80}/*|\s*/+|\s+$", run.text):
             piece = Run(word, run.style)
             if row and piece.width(size) > left:
                 yield row

@@ -43,7 +43,7 @@ def told(made: Digest) -> dict[str, Any]:
 
 def marked_up(text: str) -> list[str]:
     """What a chat could take for more than text, but for our own labels."""
-    return re.findall(r"[*_~`<>]|@|://|&\w+;|&#", CODE.sub("", OURS.sub("", text)))
+    return re.findall(r"[*_~`<>]|@|://|www\.|:\S+:|&\w+;|&#", CODE.sub("", OURS.sub("", text)))
 
 
 def test_all_outcomes_are_told_the_worst_first_with_what_to_do_next() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from local.simulator.slack import SimulatedSlack
+from local.simulator.slack import SimulatedSlack, problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,9 +74,13 @@ def test_a_message_is_taken(channel: SimulatedSlack) -> None:
     ],
     ids=lambda said: str(said)[:60],
 )
-def test_a_message_beyond_a_limit_is_refused(channel: SimulatedSlack, said: object) -> None:
-    assert posted(channel, said) == (400, "invalid_blocks")
-    assert channel.messages == []
+def test_a_message_beyond_a_limit_has_a_problem(said: dict[str, Any]) -> None:
+    assert list(problems(said))
+
+
+def test_a_message_with_a_problem_is_refused(channel: SimulatedSlack) -> None:
+    assert posted(channel, {"blocks": [section("")]}) == (400, "invalid_blocks")
+    assert (channel.messages, channel.problems) == ([], ["0 characters of 3000"])
 
 
 def test_refusals_are_answered_one_after_the_other(channel: SimulatedSlack) -> None:

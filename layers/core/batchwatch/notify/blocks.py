@@ -91,7 +91,7 @@ def headline(digest: Digest, escape: Callable[[str], str] = escaped) -> str:
 
 def summary(entry: Entry, escape: Callable[[str], str] = escaped) -> str:
     """One line of a batch: what became of it, its name, its account."""
-    said = literal(entry.said, 80, escape)
+    said = literal(entry.happened, 80, escape)
     account = literal(entry.account, 60, escape)
     return f"{said}: {literal(entry.title, 160, escape)} ({account})"
 
@@ -119,7 +119,7 @@ def _attachment(entry: Entry) -> Block:
     below = [fact for fact in entry.facts if fact.name not in {*_BESIDE, *_ELSEWHERE}]
     numbers = " · ".join(f"*{fact.name}* {literal(fact.text, _NUMBER)}" for fact in beside[:6])
     lines = [
-        f"{_title(entry)} · {literal(entry.said, 80)}",
+        f"{_title(entry)} · {literal(entry.happened, 200)}",
         *filter(None, [numbers]),
         *_lines(below),
     ]

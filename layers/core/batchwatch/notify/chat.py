@@ -21,7 +21,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:batchwatch:chat")
 # Less than what is allowed: a description becomes one section of Slack, of 3,000 characters.
 _DESCRIPTION, _LINE, _STEP, _KEYWORD, _ID = 2800, 250, 300, 60, 200
 _STEPS = 5
-_TOLD = ("Requests", "Took", "Tokens", "Lost", "Reason", "Status", "Since", "Files")
+_TOLD = ("Requests", "Took", "Tokens", "Lost", "Reason", "Status", "Since", "Usual", "Files")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
@@ -80,7 +80,7 @@ def _line(entry: Entry, name: str) -> str:
 
 def _next(entry: Entry) -> list[str]:
     texts = [fact.text for fact in entry.facts if fact.name == "Next"]
-    return [cut(f"{entry.said}: {text}", _STEP, _harmless) for text in texts]
+    return [cut(f"{entry.happened}: {text}", _STEP, _harmless) for text in texts]
 
 
 def _thread(digest: Digest) -> str:

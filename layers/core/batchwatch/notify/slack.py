@@ -27,8 +27,6 @@ _MISLIKED = {400, 413}  # the message, by whatever name: invalid_blocks, invalid
 _BLOCKS = {"blocks", "attachments"}
 _MOST_READ = 1024  # bytes of an answer
 _REASON = re.compile(r"[a-z_]{2,60}")  # a word of Slack's; anything else could repeat the address
-
-
 _HOST = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*|[0-9a-f:]+")
 
 
@@ -76,8 +74,8 @@ class Slack:
         """
         until = self._clock() + PATIENCE
         answer = self._answer(message, until)
-        if answer.status in _MISLIKED and "text" in message:
-            plain = {name: said for name, said in message.items() if name not in _BLOCKS}
+        plain = {name: said for name, said in message.items() if name not in _BLOCKS}
+        if answer.status in _MISLIKED and plain != message:
             answer = self._answer(plain, until)
         if not answer.good:
             raise self._error(answer)
@@ -132,11 +130,8 @@ def _reason(answer: httpx.Response) -> str:
     """Say why, in Slack's word or that of HTTP; the body is read only as far as words go."""
     body = b""
     if not answer.is_success:
-        with suppress(httpx.HTTPError):
-            for piece in answer.iter_raw():
-                body += piece
-                if len(body) >= _MOST_READ:
-                    break
+        with suppress(httpx.HTTPError):  # one piece, as a next one may be long in coming
+            body = next(answer.iter_raw(), b"")
     word = body[:_MOST_READ].decode(errors="replace").strip()
     return word if _REASON.fullmatch(word) else httpx.codes.get_reason_phrase(answer.status_code)
 
