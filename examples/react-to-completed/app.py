@@ -36,9 +36,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
     return process_partial_response(event, on_message, queue, context)
 
 
-def on_message(message: SQSRecord) -> None:
+def on_message(record: SQSRecord) -> None:
     """Read the event that a message is."""
-    react(event=BatchEvent.model_validate_json(message.body))
+    react(event=BatchEvent.model_validate_json(record.body))
 
 
 @idempotent_function(data_keyword_argument="event", persistence_store=done, config=once)  # type: ignore[untyped-decorator]

@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from local.deploy import ROOT, deploy_folder
 from local.scenario import CHAT, EMBEDDINGS, RESPONSES
 from local.service import ACCOUNT
@@ -24,13 +22,19 @@ if TYPE_CHECKING:
 PATIENCE = 60
 """Seconds for what takes five on an idle machine."""
 KEPT = ("output", "error", "input")
-QUICK = {"validating": 0.5, "running": 0.5, "finalizing": 0.5}
+
+
+def quick(name: str, endpoint: str, ends: str, requests: int, **share: int) -> Script:
+    plain = Script(name=name, endpoint=endpoint, requests=requests, ends=ends, **share)
+    return replace(plain, validating=0.5, running=0.5, finalizing=0.5)
+
+
 SCRIPTS = [
-    Script(name="answers", endpoint=CHAT, requests=40, ends="completed", failed=4, **QUICK),
-    Script(name="vectors", endpoint=EMBEDDINGS, requests=5, ends="completed", **QUICK),
-    Script(name="cut short", endpoint=RESPONSES, requests=9, ends="expired", unfinished=2, **QUICK),
-    Script(name="all in vain", endpoint=CHAT, requests=3, ends="completed", failed=3, **QUICK),
-    Script(name="broken", endpoint=CHAT, requests=3, ends="failed", **QUICK),
+    quick("answers", CHAT, "completed", 40, failed=4),
+    quick("vectors", EMBEDDINGS, "completed", 5),
+    quick("cut short", RESPONSES, "expired", 9, unfinished=2),
+    quick("all in vain", CHAT, "completed", 3, failed=3),
+    quick("broken", CHAT, "failed", 3),
 ]
 
 
@@ -46,7 +50,7 @@ class Example:
             parameters={name: ours[name] for name in ("EventsTopic", "BucketName")},
         )
         self._stack = stack
-        self._sns = stack.emulator.client("sns")
+        self._sns, self._logs = stack.emulator.client("sns"), stack.emulator.client("logs")
 
     def result(self, batch_id: str) -> bytes | None:
         """What it made of a batch, if anything by now."""
@@ -56,16 +60,22 @@ class Example:
         return None
 
     def forget(self, batch_id: str) -> None:
+        """Delete a result."""
         bucket, key = self.outputs["ResultsBucket"], f"{ACCOUNT}/{batch_id}.jsonl"
         self._stack.s3.delete_object(Bucket=bucket, Key=key)
 
     def idle(self) -> bool:
         """Whether no message is left, in work or set aside."""
-        return not any(map(self._stack._waiting, (self.outputs["QueueUrl"], self.dead_letters)))
+        queues = (self.outputs["QueueUrl"], self.outputs["DeadLettersUrl"])
+        return not any(self._stack._waiting(queue) for queue in queues)
 
-    @property
-    def dead_letters(self) -> str:
-        return self.outputs["DeadLettersUrl"]
+    def trouble(self) -> str:
+        """What its log has of errors."""
+        pages = self._logs.get_paginator("filter_log_events").paginate(
+            logGroupName=self.outputs["LogGroup"]
+        )
+        lines = [event["message"] for page in pages for event in page["events"]]
+        return "\n".join(line for line in lines if "rror" in line)
 
     def tell_again(self, event: dict[str, Any]) -> None:
         """Send an event through the topic, as SNS may by itself."""
@@ -76,10 +86,10 @@ class Example:
         )
 
 
-def soon(what: Callable[[], bool], stack: Stack) -> None:
+def soon(what: Callable[[], bool], example: Example) -> None:
     deadline = time.monotonic() + PATIENCE
     while not what():
-        assert time.monotonic() < deadline, "\n".join(stack.service.log("rror"))
+        assert time.monotonic() < deadline, example.trouble()
         time.sleep(0.1)
 
 
@@ -129,9 +139,9 @@ def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_se
         example = Example(stack)
         ids = [stack.watch(script) for script in SCRIPTS]
         with stack.ticking():
-            soon(lambda: all(example.result(batch_id) is not None for batch_id in ids), stack)
+            soon(lambda: all(example.result(batch_id) is not None for batch_id in ids), example)
             unfinished = stack.settle(PATIENCE)
-        soon(example.idle, stack)
+        soon(example.idle, example)
 
         outside = replace(stack.outside(ids), truth=truths(stack.openai, ids, roles=KEPT))
         assert (unfinished, stack.failed) == ([], [])
@@ -146,6 +156,6 @@ def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_se
             example.forget(batch_id)
         example.tell_again(told[first])
         example.tell_again(told[second] | {"id": "another"})
-        soon(lambda: example.result(second) is not None and example.idle(), stack)
+        soon(lambda: example.result(second) is not None and example.idle(), example)
         assert example.result(first) is None
         assert read(example.result(second)) == results[second]
