@@ -18,7 +18,7 @@ import yaml
 from local.emulator import Emulator, EmulatorError, base_python, find_uv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -98,16 +98,34 @@ def deploy(
     parameters: Mapping[str, str] | None = None,
     template: dict[str, Any] | None = None,
 ) -> dict[str, str]:
-    """Deploy a template (ours if none is given) and return the outputs of its stack."""
+    """Deploy our template, or a changed one of it, and return the outputs of its stack."""
     packaged = _package(emulator, stack, template or read_template(), layer)
+    return _create(emulator, stack, packaged, parameters or {})
+
+
+def deploy_folder(
+    emulator: Emulator, folder: Path, *, stack: str, parameters: Mapping[str, str]
+) -> dict[str, str]:
+    """Deploy the template of a folder whose functions need no build; return the outputs."""
+    template, put = read_template(folder / "template.yaml"), _sources(emulator, stack)
+    for name, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            code = folder / resource["Properties"]["CodeUri"]
+            resource["Properties"]["CodeUri"] = put(f"{name}.zip", code)
+    return _create(emulator, stack, template, parameters)
+
+
+def _create(
+    emulator: Emulator, stack: str, template: dict[str, Any], parameters: Mapping[str, str]
+) -> dict[str, str]:
+    """Create a stack, wait for it, and return its outputs."""
     cloudformation = emulator.client("cloudformation")
     cloudformation.create_stack(
         StackName=stack,
-        TemplateBody=packaged,
+        TemplateBody=write_template(template),
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
-            {"ParameterKey": key, "ParameterValue": value}
-            for key, value in (parameters or {}).items()
+            {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
     )
     waiter = cloudformation.get_waiter("stack_create_complete")
@@ -119,17 +137,27 @@ def deploy(
     return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
 
-def _package(emulator: Emulator, stack: str, template: dict[str, Any], layer: Path) -> str:
+def _package(
+    emulator: Emulator, stack: str, template: dict[str, Any], layer: Path
+) -> dict[str, Any]:
     """Upload code and layer and let the template point there, as `sam package` does."""
-    bucket = f"{_SOURCES}-{stack}"
-    s3 = emulator.client("s3")
-    s3.create_bucket(Bucket=bucket)
-    s3.put_object(Bucket=bucket, Key="layer.zip", Body=_zip(layer))
-    s3.put_object(Bucket=bucket, Key="functions.zip", Body=_zip(ROOT / "functions"))
-    template["Globals"]["Function"]["CodeUri"] = f"s3://{bucket}/functions.zip"
-    template["Resources"]["Core"]["Properties"]["ContentUri"] = f"s3://{bucket}/layer.zip"
+    put = _sources(emulator, stack)
+    template["Globals"]["Function"]["CodeUri"] = put("functions.zip", ROOT / "functions")
+    template["Resources"]["Core"]["Properties"]["ContentUri"] = put("layer.zip", layer)
     template["Resources"].pop("BucketPolicy", None)
-    return write_template(template)
+    return template
+
+
+def _sources(emulator: Emulator, stack: str) -> Callable[[str, Path], str]:
+    """Make a bucket for the sources of a stack; what is returned puts a folder there."""
+    s3, bucket = emulator.client("s3"), f"{_SOURCES}-{stack}"
+    s3.create_bucket(Bucket=bucket)
+
+    def put(key: str, folder: Path) -> str:
+        s3.put_object(Bucket=bucket, Key=key, Body=_zip(folder))
+        return f"s3://{bucket}/{key}"
+
+    return put
 
 
 def _zip(folder: Path) -> bytes:

@@ -271,18 +271,18 @@ def test_the_largest_event_is_under_64_kb(text: str, field: str) -> None:
     grown = {"errors": errors(*[text] * 3000), "notes": [text] * 3000}[field]
     largest = cut(batch() | {"id": LONGEST_ID, "output_file_id": LONGEST_ID, field: grown})
     where = f"s3://{'b' * 63}/batches/account={'a' * 32}/created=2027-01-15/{LONGEST_ID}/x.jsonl"
-    file = ArchivedFile(
-        state="failed", s3_uri=where, bytes=2**40, lines=2**30, crc32="0badcafe", reason="é" * 900
-    )
+    there = ArchivedFile(state="archived", s3_uri=where, bytes=2**40, lines=2**30, crc32="0badcafe")
+    lost = ArchivedFile(state="failed", reason="é" * 900)
     place = ArchivedFile(state="elsewhere", location='"' * 749)
+    all_there, all_lost = dict.fromkeys(Role, there), dict.fromkeys(Role, lost)
     two = {Role.OUTPUT: place, Role.ERROR: place}
-    for files in ({}, two):
+    for files in (all_there, all_lost, all_there | two, all_lost | two):
         made = event(
             largest,
             kind="batch.archived",
             source=f"urn:batchwatch:{'s' * 128}:{'a' * 32}",
             account="a" * 32,
-            files=dict.fromkeys(Role, file) | files,
+            files=files,
         )
         assert len(made.frozen().encode()) < 64 * 1024
     assert len(json.dumps(batch() | {field: grown})) > LARGEST

@@ -63,7 +63,7 @@ def test_every_variable_is_a_setting_and_every_required_setting_is_given() -> No
 
 def test_poller_and_webhook_decide_by_the_same_rules() -> None:
     """What only one of them knew, the other would take for its default."""
-    rules = {"discovery", "grace", "progress_steps", "lost_after"} | {
+    rules = {"discovery", "archive_input", "grace", "progress_steps", "lost_after"} | {
         name for name in Settings.model_fields if name.startswith("stalled_")
     }
 

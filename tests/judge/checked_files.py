@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 FINAL = ("archived", "gone", "failed")
 LOST = ("batch.file_gone", "batch.file_failed")
-_NAMES = {"output": "output.jsonl", "error": "error.jsonl", "record": "batch.json"}
+_NAMES = {
+    "output": "output.jsonl",
+    "error": "error.jsonl",
+    "record": "batch.json",
+    "input": "input.jsonl",
+}
 _ROLES = {name: role for role, name in _NAMES.items()}
 _TOLD = ("state", "s3_uri", "bytes", "lines", "crc32", "reason")
 _KEY = re.compile(r"batches/account=([^/]+)/created=([^/]+)/([^/]+)/([^/]+)")
@@ -27,7 +32,7 @@ class Truth:
     """What OpenAI itself has of a batch.
 
     batch  the object as OpenAI shows it at the end
-    files  "output", "error": content, for the ids it has
+    files  "output", "error", and "input" where it is to be kept: content, for the ids it has
     lost   roles that cannot be had whole, and so must end as gone or failed
     """
 

@@ -51,13 +51,19 @@ class Outside:
 
 
 def truths(
-    openai: SimulatedOpenAI, batch_ids: Iterable[str], lost: Mapping[str, Iterable[str]] = {}
+    openai: SimulatedOpenAI,
+    batch_ids: Iterable[str],
+    lost: Mapping[str, Iterable[str]] = {},
+    roles: Iterable[str] = ("output", "error"),
 ) -> dict[str, Truth]:
-    """What a simulated OpenAI has now; `lost`: roles by batch id that cannot be had whole."""
+    """What a simulated OpenAI has now of the files to be kept, which are those of `roles`.
+
+    `lost`: roles by batch id that cannot be had whole.
+    """
     found = {}
     for batch_id in batch_ids:
         batch, gone = openai.batch(batch_id), frozenset(lost.get(batch_id, ()))
-        ids = {role: batch.get(f"{role}_file_id") for role in ("output", "error")}
+        ids = {role: batch.get(f"{role}_file_id") for role in roles}
         files = {r: openai.file(i).read_bytes() for r, i in ids.items() if i and r not in gone}
         found[batch_id] = Truth(batch, files, gone)
     return found

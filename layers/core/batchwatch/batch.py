@@ -80,11 +80,15 @@ _RANK = {
 
 
 class Role(StrEnum):
-    """The files a batch can leave behind; `record` is the batch object itself."""
+    """The files of a batch that are archived; `record` is the batch object itself.
+
+    `input` is what was asked, kept only where that is wanted.
+    """
 
     OUTPUT = "output"
     ERROR = "error"
     RECORD = "record"
+    INPUT = "input"
 
 
 def _status(said: object) -> Status:
@@ -244,8 +248,12 @@ class Batch(_Part):
         return self.status is Status.CANCELLED and self.in_progress_at is None and not done
 
     def file_id(self, role: Role) -> str | None:
-        """The id of the output or error file, once there is one."""
-        return {Role.OUTPUT: self.output_file_id, Role.ERROR: self.error_file_id}.get(role)
+        """The id of a file, once there is one."""
+        return {
+            Role.OUTPUT: self.output_file_id,
+            Role.ERROR: self.error_file_id,
+            Role.INPUT: self.input_file_id,
+        }.get(role)
 
     def blob(self, role: Role) -> str | None:
         """Where Azure writes that file instead, in storage of the customer's own, once it is said.

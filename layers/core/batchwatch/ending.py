@@ -17,15 +17,19 @@ LATE_IDS = 24 * HOUR
 _LONGEST_LOCATION = 1500  # bytes of JSON; an event has room for two
 
 
-def files_at_end(kept: Batch, now: float) -> dict[Role, File]:
-    """Every file that a terminal batch has, should have, or is: its own record."""
+def files_at_end(kept: Batch, witness: Witness) -> dict[Role, File]:
+    """Every file that a terminal batch has, should have, or is: its own record; and its input."""
+    now = witness.now
     awaited = File(state=FileState.AWAITED, ask_at=now + HOUR, give_up_at=now + LATE_IDS)
-    record = File(state=FileState.PENDING)
-    return dict.fromkeys(kept.missing, awaited) | _named(kept) | {Role.RECORD: record}
+    files = dict.fromkeys(kept.missing, awaited) | _named(kept)
+    files[Role.RECORD] = File(state=FileState.PENDING)
+    if witness.rules.archive_input and (file_id := kept.file_id(Role.INPUT)):
+        files[Role.INPUT] = File(state=FileState.PENDING, file_id=file_id)
+    return files
 
 
 def _named(kept: Batch) -> dict[Role, File]:
-    """The files that are there: to be fetched by their id, or elsewhere under a path."""
+    """The files that it left: to be fetched by their id, or elsewhere under a path."""
     files = {}
     for role in (Role.OUTPUT, Role.ERROR):
         if file_id := kept.file_id(role):

@@ -35,7 +35,7 @@ _DONE = " AND ".join(
         f"files.#record.#state IN ({_FINAL})",
         *(
             f"(attribute_not_exists(files.#{role}) OR files.#{role}.#state IN ({_FINAL}))"
-            for role in (Role.OUTPUT, Role.ERROR)
+            for role in (Role.OUTPUT, Role.ERROR, Role.INPUT)
         ),
     )
 )

@@ -149,7 +149,8 @@ class Runtime:
             overdue=s.stalled_overdue,
         )
         source = f"urn:batchwatch:{s.stack}"
-        return Rules(source, s.grace, s.progress_steps, limits, s.lost_after)
+        steps, input_too = s.progress_steps, s.archive_input == "on"
+        return Rules(source, s.grace, steps, limits, s.lost_after, input_too)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -31,6 +31,7 @@ class Settings(BaseModel):
     longest_retry: float = 900
     discovery: Literal["on", "off"] = "on"
     backfill: Literal["none", "archive"] = "none"
+    archive_input: Literal["on", "off"] = "off"
     lost_after: float = 3600
     stalled_validating: float = 3600
     stalled_in_progress: float = 21_600

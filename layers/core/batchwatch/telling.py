@@ -10,13 +10,17 @@ from batchwatch.stall import Limits
 
 
 class Rules(NamedTuple):
-    """How to watch: `grace` and `lost_after` in seconds; progress is kept in `progress_steps`."""
+    """How to watch: `grace` and `lost_after` in seconds; progress is kept in `progress_steps`.
+
+    `archive_input`: whether what was asked is archived beside what was answered.
+    """
 
     source: str
     grace: float = 600
     progress_steps: int = 10
     limits: Limits = Limits()
     lost_after: float = 3600
+    archive_input: bool = False
 
 
 class Witness(NamedTuple):

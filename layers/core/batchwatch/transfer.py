@@ -116,7 +116,7 @@ class Transfer(NamedTuple):
         report = Report()
         if not self.ledger.get(order.account, order.batch_id).terminal:
             raise BadMessageError("an order for a batch that the ledger does not show as ended")
-        for role in (Role.RECORD, Role.ERROR, Role.OUTPUT):  # the small ones first
+        for role in (Role.RECORD, Role.ERROR, Role.INPUT, Role.OUTPUT):  # the small ones first
             if self.clock() >= shift.stop_at:
                 report += Report(again=0)  # not begun, so no try of it
                 continue

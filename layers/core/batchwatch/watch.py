@@ -141,7 +141,7 @@ def _transition(known: Record, kept: Batch, witness: Witness) -> Change:
         progress=progress(kept, witness.rules.progress_steps),
         moved_at=witness.now,
         progressed_at=witness.now,
-        files=files_at_end(kept, witness.now) if kept.status.terminal else {},
+        files=files_at_end(kept, witness) if kept.status.terminal else {},
         events=told.events,
     )
 
@@ -157,7 +157,7 @@ def ended_before(account: str, said: Batch, witness: Witness) -> tuple[Record, C
     change = _transition(known, kept, witness)
     files = {
         role: file.model_copy(update={"lease": lease}) if file.state is FileState.PENDING else file
-        for role, file in files_at_end(kept, witness.now).items()
+        for role, file in files_at_end(kept, witness).items()
     }
     return known, change.model_copy(update={"files": files, "quiet": True, "events": ()})
 
