@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 _QUEUE_FULL = "token_limit_exceeded"
 
 
-def advice(said: str, batch: Batch, lost: Mapping[Role, ArchivedFile]) -> list[tuple[str, str]]:
+def advice(said: str, batch: Batch, lost: Mapping[str, ArchivedFile]) -> list[tuple[str, str]]:
     """Return at most one fact `Next`; `lost` are the files that were not to be had."""
     text = _advice(said, batch, lost)
     return [("Next", text)] if text else []
 
 
 def _advice(  # noqa: PLR0911 - one each
-    said: str, batch: Batch, lost: Mapping[Role, ArchivedFile]
+    said: str, batch: Batch, lost: Mapping[str, ArchivedFile]
 ) -> str | None:
     match said:
         case "failed":
@@ -79,8 +79,9 @@ def _the_reasons(batch: Batch) -> str:
     return "The reasons are in error.jsonl. " if batch.file_id(Role.ERROR) else ""
 
 
-def _lost(role: Role, file: ArchivedFile, batch: Batch) -> str:
-    file_id = clean(batch.file_id(role) or "", 100)
+def _lost(role: str, file: ArchivedFile, batch: Batch) -> str:
+    known = Role(role) if role in set(Role) else None
+    file_id = clean((known and batch.file_id(known)) or "", 100)
     if file.state == "failed":
         return (
             "It is not tried again by itself. OpenAI may have it still, for 30 days at most; its "

@@ -127,14 +127,14 @@ def _trouble(events: Sequence[BatchEvent], batch: Batch, said: str) -> Facts:
     return facts
 
 
-def lost_files(events: Iterable[BatchEvent]) -> dict[Role, ArchivedFile]:
+def lost_files(events: Iterable[BatchEvent]) -> dict[str, ArchivedFile]:
     """Return the files that were not to be had."""
     files = [pair for event in events for pair in (event.data.files or {}).items()]
     return {role: file for role, file in files if file.state in _LOST}
 
 
-def _named(role: Role) -> str:
-    return "batch.json" if role is Role.RECORD else f"{role}.jsonl"
+def _named(role: str) -> str:
+    return "batch.json" if role == Role.RECORD else f"{role}.jsonl"
 
 
 def _left_out(events: Sequence[BatchEvent], bucket: str) -> Facts:
@@ -164,7 +164,7 @@ def _files(events: Sequence[BatchEvent], batch: Batch, bucket: str, account: str
     if archived := next((e for e in events if e.type == "batch.archived"), None):
         files = archived.data.files or {}
         shown = [role for role, file in files.items() if file.state not in _LOST]
-        named = "; ".join(_file(role, files[role]) for role in shown if role is not Role.RECORD)
+        named = "; ".join(_file(role, files[role]) for role in shown if role != Role.RECORD)
         told = clean(_folder_of(files) or place, 1024)
         return [("Files", told + (f"  {named}" if named else ""))]
     to_come = {Role.OUTPUT, Role.ERROR} - {*lost_files(events)}
@@ -173,12 +173,12 @@ def _files(events: Sequence[BatchEvent], batch: Batch, bucket: str, account: str
     return []
 
 
-def _folder_of(files: dict[Role, ArchivedFile]) -> str | None:
+def _folder_of(files: dict[str, ArchivedFile]) -> str | None:
     uris = [file.s3_uri for file in files.values() if file.s3_uri]
     return uris[0].rpartition("/")[0] + "/" if uris else None
 
 
-def _file(role: Role, file: ArchivedFile) -> str:
+def _file(role: str, file: ArchivedFile) -> str:
     if file.state == "elsewhere":
         return f"{role}: {clean(file.location or 'elsewhere')}"
     return f"{_named(role)}, {plural(file.lines or 0, 'line')}, {size(file.bytes or 0)}"
