@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from tests.handlers import Handlers
     from tests.world import World
 
-CHANNELS = {"email", "chat", "slack"}
-
 
 @pytest.fixture
 def people(world: World) -> Iterator[People]:
@@ -37,12 +37,19 @@ def ended(number: int, status: str = "completed", **changes: Any) -> BatchEvent:
     return event(said, f"batch.{status}", status=status)
 
 
+def told_by_channel(people: People) -> dict[str, list[str]]:
+    """What everybody was told since the last call."""
+    posts, people.slack.messages[:] = [*people.slack.messages], []
+    return {
+        "email": [mail.text for mail in people.mails()],
+        "chat": [json.dumps(said) for said in people.chats()],
+        "slack": [json.dumps(said) for said in posts],
+    }
+
+
 def told(people: People) -> list[str]:
     """What everybody was told since the last call, channel by channel."""
-    posts, people.slack.messages[:] = [*people.slack.messages], []
-    return [mail.text for mail in people.mails()] + [
-        json.dumps(said) for said in [*people.chats(), *posts]
-    ]
+    return [text for texts in told_by_channel(people).values() for text in texts]
 
 
 def test_ten_batches_that_end_together_are_one_message_on_each_channel(people: People) -> None:
@@ -200,6 +207,75 @@ def test_the_log_says_how_many_have_confirmed_their_address(
     assert people.mails()
 
 
+def test_prices_that_cannot_be_read_are_told_of_and_people_are_told_all_the_same(
+    people: People,
+) -> None:
+    people.world.environment["BATCHWATCH_PRICES"] = '{"gpt-5-mini": 2}'
+    people.world.restart()
+
+    done = people.tell(ended(1))
+
+    assert (done.again, [type(p.error).__name__ for p in done.problems]) == ([], ["PricesError"])
+    assert "$" in people.mails()[0].text
+
+
+MOST = 20
+"""More calls than the notifier makes of AWS for two events."""
+
+
+@pytest.mark.parametrize("answer", ["never sent", "lost"])
+def test_whatever_call_fails_or_is_the_last_every_event_is_told_on_every_channel(
+    people: People, answer: str
+) -> None:
+    """An invocation that breaks off at any call, then another: told once, or the same again."""
+    for number in range(MOST):
+        batches = [f"batch_{2 * number + n:04d}" for n in (0, 1)]
+        messages = [message(ended(2 * number + n)) for n in (0, 1)]
+        with broken(people, number, answer) as met:
+            try:
+                left = people.call(messages, owner=f"first {number}").again
+            except OSError:  # Lambda gives all of them back
+                left = [m["messageId"] for m in messages]
+        people.world.clock.now += 61
+        again = [m for m in messages if m["messageId"] in left]
+        done = people.call(again, owner=f"second {number}")
+
+        assert (done.again, done.problems) == ([], [])
+        channels = told_by_channel(people)
+        for name, texts in channels.items():
+            assert all(any(b in text for text in texts) for b in batches), (name, number)
+            assert len(texts) <= 2
+        if not met:
+            break
+    assert 8 < number < MOST - 1
+
+
+@contextmanager
+def broken(people: People, number: int, answer: str) -> Iterator[list[str]]:
+    """Let a call of the notifier fail before it is sent, or after, so that its answer is lost."""
+    calls, met = [0], []
+    lock = Lock()
+
+    def fail(model: Any, **_: Any) -> None:
+        with lock:
+            calls[0] += 1
+            this = calls[0] == number + 1
+        if this:
+            met.append(model.name)
+            raise OSError("the line is dead")
+
+    runtime = people.world.runtime
+    when = "before-call.*" if answer == "never sent" else "after-call.*"
+    clients = (runtime.dynamodb, runtime.sns)
+    for each in clients:
+        each.meta.events.register(when, fail)
+    try:
+        yield met
+    finally:
+        for each in clients:
+            each.meta.events.unregister(when, fail)
+
+
 def test_dollars_of_a_batch_are_told_with_its_end_and_not_again(people: People) -> None:
     end = ended(1)
     archived = event(end.data.batch.said, "batch.archived", sequence=3)
@@ -216,5 +292,5 @@ def test_a_batch_whose_requests_all_failed_is_told_as_a_failure(people: People) 
     people.tell(ended(1, request_counts=counts(9, 0, 9)), ended(2))
 
     (mail,) = people.mails()
-    assert "1 completed without success, 1 completed with errors" in mail.text
+    assert "1 without success, 1 completed with errors" in mail.text
     assert event_id("default", "batch_0001", "batch.completed") == ended(1).id

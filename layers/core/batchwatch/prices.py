@@ -79,6 +79,14 @@ class Prices(NamedTuple):
         return None if full is None else Cost(full * self.discount)
 
 
+def prices_of(override: str) -> tuple[Prices, PricesError | None]:
+    """Read the prices; those of the table alone, and why, where the parameter is malformed."""
+    try:
+        return Prices.read(override), None
+    except PricesError as error:
+        return Prices.read(), error
+
+
 def _names(model: str | None) -> Iterator[str]:
     """Give the names under which a model may be listed, the most exact first."""
     if model:

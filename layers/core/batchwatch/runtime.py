@@ -25,7 +25,7 @@ from batchwatch.openai import OpenAI
 from batchwatch.orders import DeadLetters, Orders
 from batchwatch.outbox import Outbox
 from batchwatch.poll import BY, Poller
-from batchwatch.prices import Prices
+from batchwatch.prices import prices_of
 from batchwatch.publish import Publisher
 from batchwatch.relay import Relay
 from batchwatch.settings import Settings
@@ -123,13 +123,21 @@ class Runtime:
     def notifier(self) -> Notifier:
         """What Notifier does."""
         s, clock, sleep = self.settings, self.clock, self._sleep
-        prices = Prices.read(s.prices)
+        prices, trouble = prices_of(s.prices)
         told = Told(self.dynamodb, s.told)
         mail = EmailTopic(self.sns, s.notifications, told, prices.as_of, clock, sleep)
         chat = ChatTopic(self.sns, s.chat)
         slack = SlackChannel(self.accounts.slack_url, clock, sleep)
-        channels = (mail, chat, slack)
-        return Notifier(s.stack, s.bucket, prices.cost, channels, told, mail.subscribers, clock)
+        return Notifier(
+            stack=s.stack,
+            bucket=s.bucket,
+            price=prices.cost,
+            channels=(mail, chat, slack),
+            told=told,
+            audience=mail.subscribers,
+            clock=clock,
+            trouble=trouble,
+        )
 
     @cached_property
     def relay(self) -> Relay:

@@ -43,7 +43,10 @@ class Notified(NamedTuple):
 
 
 class Notifier(NamedTuple):
-    """The collaborators: everything that a digest is made of, and where it goes."""
+    """The collaborators: everything that a digest is made of, and where it goes.
+
+    `trouble`: what is wrong all the time with how this is set up, and is told each time.
+    """
 
     stack: str
     bucket: str
@@ -52,11 +55,13 @@ class Notifier(NamedTuple):
     told: Told
     audience: Callable[[], Mapping[str, int]]
     clock: Callable[[], float]
+    trouble: Exception | None = None
 
     def tell(self, messages: Sequence[dict[str, Any]], owner: str, until: float) -> Notified:
         """Tell of all messages at once. `until`: when this invocation has ended for sure."""
         senders, events, bad = _read(messages)
-        problems = [Problem(BadMessageError("not an event")) for _ in bad]
+        problems = [Problem(self.trouble)] if self.trouble else []
+        problems += [Problem(BadMessageError("not an event")) for _ in bad]
         claimed = self.told.claim(events, owner=owner, now=self.clock(), until=until)
         before = {event: told for event, told in claimed.items() if told is not None}
         now: dict[str, set[str]] = {event: set() for event in before}
