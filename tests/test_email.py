@@ -175,6 +175,14 @@ def test_a_thousand_failures_keep_each_id_and_a_reason() -> None:
     assert text.count("The model does not exist.") >= 1000
 
 
+def test_long_reasons_of_some_take_no_room_from_the_others() -> None:
+    failed = many(30, "failed", width=40, errors=errors(*["夜" * 500] * 3))
+    good = many(700, width=60, request_counts=counts(5, 5, 0), metadata={"name": "n" * 40})
+    text = mail(*failed, *good).text
+    assert all(each.subject in text for each in (*failed, *good))
+    assert 10 < text.count("FAILED: ") < 30
+
+
 def test_what_has_no_room_is_counted() -> None:
     name = {"name": "夜" * 80}
     long = many(995, width=512, metadata=name, request_counts=counts(5, 5, 0))
