@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from batchwatch.batch import Batch
 from batchwatch.events import BatchEvent, make_event
-from batchwatch.notify.blocks import COLOURS, IN_FULL, slack_message
-from batchwatch.notify.digest import Digest, Tone, digest_of
+from batchwatch.notify.blocks import COLOURS, IN_FULL, cut, slack_message
+from batchwatch.notify.digest import Digest, Fact, Tone, digest_of
 from local.simulator.slack import problems
 from local.slack_view import as_lines, as_svg
 from tests.builders import CREATED, LONGEST_ID, errors, modest, odd_batches, read
@@ -82,6 +83,25 @@ def test_longer_batches_are_fewer_so_that_slack_takes_them_all() -> None:
     assert f"and {30 - told} more: {30 - told} failed;" in as_lines(shown)[-1]
 
 
+def test_too_many_facts_and_kinds_are_cut_so_that_slack_takes_them() -> None:
+    kinds = [event(read(f"status {n} {'x' * 20}", id=f"b{n}"), "batch.odd") for n in range(9)]
+    made = digest(*kinds)
+    facts = tuple(Fact(f"Fact {n}", "&" * 300) for n in range(20))
+    full = made.entries[0]._replace(facts=facts)
+    shown = slack_message(made._replace(entries=(full, *made.entries[1:])))
+
+    assert list(problems(shown)) == []
+    assert shown["blocks"][0]["text"]["text"].endswith("…")
+
+
+@given(st.text("a& ", max_size=40), st.integers(2, 40))
+@modest
+def test_what_is_cut_has_its_limit_and_no_broken_escape(text: str, limit: int) -> None:
+    shown = cut(text, limit)
+    assert len(shown) <= limit
+    assert unescape(shown.removesuffix("…")) == text[: len(unescape(shown.removesuffix("…")))]
+
+
 def test_a_digest_of_nothing_is_a_message_nevertheless() -> None:
     assert list(problems(slack_message(digest()))) == []
 
@@ -113,6 +133,7 @@ def test_no_foreign_text_formats_mentions_or_links(name: str, message: str) -> N
     assert list(problems(shown)) == []
     assert (shown["unfurl_links"], shown["unfurl_media"]) == (False, False)
     assert not {"link_names", "parse"} & set(shown)
+    assert str(shown).count("'mrkdwn'") == str(shown).count("'verbatim': True")
     title = made.entries[0].title.replace("`", "'")
     assert f"▌ {title} · failed" in as_lines(shown)
 
