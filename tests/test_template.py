@@ -235,3 +235,14 @@ def test_a_template_survives_being_read_and_written() -> None:
 
     assert "!GetAtt Ledger.Arn" in again.replace("'", "")
     assert again.count("!Sub") == (ROOT / "template.yaml").read_text().count("!Sub")
+
+
+def test_the_layer_is_found_by_a_parameter_and_an_output_and_binds_nobody() -> None:
+    """An Export could not change while another stack uses it."""
+    assert RESOURCES["LayerArn"]["Properties"]["Value"].value == "Core"
+    assert (
+        RESOURCES["LayerArn"]["Properties"]["Name"].value == "/batchwatch/${AWS::StackName}/layer"
+    )
+    assert TEMPLATE["Outputs"]["LayerArn"]["Value"].value == "Core"
+    assert RESOURCES["Core"]["Properties"]["RetentionPolicy"] == "Retain"
+    assert not [name for name, output in TEMPLATE["Outputs"].items() if "Export" in output]

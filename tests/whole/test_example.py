@@ -14,7 +14,7 @@ import pytest
 
 from batchwatch.batch import Role
 from batchwatch.events import ArchivedFile
-from local.deploy import ROOT, deploy_folder
+from local.deploy import ROOT, Tagged, deploy_folder, read_template
 from local.scenario import CHAT, EMBEDDINGS, RESPONSES
 from local.service import ACCOUNT
 from local.simulator import Script
@@ -167,6 +167,15 @@ def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_se
         soon(lambda: example.reactions() == len(ids) + 1 and example.idle(), example)
         assert example.result(first) is None
         assert example.result(second) == results[1]
+
+
+def test_the_example_may_do_named_things_to_what_it_is_about_and_nothing_else() -> None:
+    (policy,) = read_template(FOLDER / "template.yaml")["Resources"]["ReactRole"]["Properties"][
+        "Policies"
+    ]
+    for statement in policy["PolicyDocument"]["Statement"]:
+        assert isinstance(statement["Resource"], Tagged), statement
+        assert "*" not in str(statement["Action"]), statement
 
 
 # What else an output may hold
