@@ -30,6 +30,8 @@ IDLE_RECEIVES = 5 * 3600 / 20 * HOURS  # Lambda asks the queue with 5 hands that
 SECRET_CALLS = HOURS * 12  # each process keeps the secret for five minutes
 LOG_OF_A_START = 350  # bytes that Lambda adds for each invocation
 LOG_OF_AN_EVENT = 500  # bytes
+NOTIFIER_SECONDS = 2  # of the notifier for a digest
+DIGEST_CALLS = 3  # published twice, and asked who has confirmed
 ARCHIVER_METRICS = {"BytesArchived"}  # told by every invocation of the archiver
 
 
@@ -38,6 +40,7 @@ class Fixed(NamedTuple):
 
     poller: float
     archiver: float
+    notifier: float
     alarms: int
     secrets: int
 
@@ -104,11 +107,13 @@ def fixed_of(template: Mapping[str, Any]) -> Fixed:
     resources = {n: r for n, r in template["Resources"].items() if "Condition" not in r}
     kinds = [resource["Type"] for resource in resources.values()]
     memory = {
-        name: resources[name]["Properties"]["MemorySize"] / 1024 for name in ("Poller", "Archiver")
+        name: resources[name]["Properties"]["MemorySize"] / 1024
+        for name in ("Poller", "Archiver", "Notifier")
     }
     return Fixed(
         memory["Poller"],
         memory["Archiver"],
+        memory["Notifier"],
         kinds.count("AWS::CloudWatch::Alarm"),
         kinds.count("AWS::SecretsManager::Secret"),
     )
@@ -127,12 +132,15 @@ def amounts(
     s3 = {name: count for name, count in life.calls.items() if name.startswith("s3.")}
     gets = sum(count for name, count in s3.items() if name.startswith(("s3.Get", "s3.Head")))
     metrics = {*life.metrics, *ARCHIVER_METRICS}
+    digests = min(lives, POLLS)  # each end is told, all of a minute together
     log: float = POLLS * (life.poll_log_bytes + LOG_OF_A_START)
+    log += digests * (LOG_OF_A_START + LOG_OF_AN_EVENT)
     log += lives * (LOG_OF_A_START + life.poll_log_bytes + life.events * LOG_OF_AN_EVENT)
     return {
         "Poller, running": (POLLS * seconds * scale * fixed.poller, "lambda_second"),
         "Archiver, running": (lives * ARCHIVE_SECONDS * fixed.archiver, "lambda_second"),
-        "invocations": (POLLS + lives, "lambda_request"),
+        "Notifier, running": (digests * NOTIFIER_SECONDS * fixed.notifier, "lambda_second"),
+        "invocations": (POLLS + lives + digests, "lambda_request"),
         "schedule": (POLLS, "scheduler_invocation"),
         "ledger, polls read": (POLLS * quiet.read_units * scale, "dynamodb_read"),
         "ledger, polls write": (POLLS * quiet.write_units * scale, "dynamodb_write"),
@@ -142,6 +150,10 @@ def amounts(
         "ledger, kept": (table / 1e9, "dynamodb_gigabyte"),
         "events published": (lives * life.calls.get("sns.Publish", 0), "sns_publish"),
         "archive queue": (IDLE_RECEIVES + 3 * lives, "sqs_request"),  # sent, received, deleted
+        "notify queue": (IDLE_RECEIVES + 3 * lives, "sqs_request"),
+        "told, noted": (2 * lives + digests, "dynamodb_write"),
+        "digests published": (DIGEST_CALLS * digests, "sns_publish"),
+        "mails": (digests, "mail"),
         "bucket, written": (lives * (sum(s3.values()) - gets), "s3_put"),
         "bucket, read": (lives * gets, "s3_get"),
         "secret": (fixed.secrets, "secret"),

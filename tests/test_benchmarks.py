@@ -30,7 +30,7 @@ LIFE = Life(
     poll_log_bytes=650,
     metrics=["Events", "OpenBatches", "Problems"],
 )
-FIXED = Fixed(poller=0.5, archiver=0.5, alarms=5, secrets=1)
+FIXED = Fixed(poller=0.5, archiver=0.5, notifier=0.5, alarms=5, secrets=1)
 
 
 @pytest.mark.parametrize(
