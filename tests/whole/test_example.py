@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     Rows = Callable[..., list[dict[str, Any]]]
 
-PATIENCE = 60
-"""Seconds for what takes five on an idle machine."""
+PATIENCE = 120
+"""Seconds for what takes ten on an idle machine."""
 FOLDER = ROOT / "examples" / "react-to-completed"
 KEPT = ("output", "error", "input")
 
