@@ -33,8 +33,10 @@ DATA = {
         "dates as text, counts of null, fields that nobody has heard of. A very large one is cut, "
         "with `truncated: true`."
     ),
-    "files": "How the files ended, each under its role: output, error, record (the batch object), and"
-    " input, where inputs are kept. A later version may know more roles.",
+    "files": (
+        "How the files ended, each under its role: output, error, record (the batch object), and "
+        "input, where inputs are kept. A later version may know more roles."
+    ),
     "stalled": "Why the batch seems to stand still.",
     "reduced": "True if SNS had refused the whole; then `batch` has but its id and status.",
 }
