@@ -88,6 +88,12 @@ def test_markup_is_shown_and_does_nothing() -> None:
     assert marked_up(parts["description"]) == []
 
 
+def test_what_somebody_escaped_is_not_taken_for_markup() -> None:
+    parts = told(failed("a &lt;!here&gt; b", "R&D"))
+    assert "a \uff06lt;!here\uff06gt; b" in parts["description"]
+    assert "R&D" in parts["description"]
+
+
 @given(nasty, nasty)
 @modest
 def test_no_foreign_text_formats_mentions_or_links(name: str, message: str) -> None:
