@@ -168,6 +168,8 @@ def test_a_failure_tells_its_first_reasons_and_how_many_more() -> None:
     reasons = fact(only(event("failed", said)), "Reason") or ""
     assert reasons.startswith("line 1: wrong 0 (invalid_request) | line 2")
     assert reasons.endswith("| and 4 more")
+    cut = batch("failed", errors={**errors("one", "two"), "truncated": True, "total": 50_000})
+    assert (fact(only(event("failed", cut)), "Reason") or "").endswith("| and 49,998 more")
 
 
 def test_a_standstill_tells_how_long_and_what_is_usual() -> None:
@@ -218,6 +220,11 @@ def test_a_standstill_tells_how_long_and_what_is_usual() -> None:
 )
 def test_what_went_wrong_comes_with_what_to_do_next(made: BatchEvent, needed: str) -> None:
     assert needed in (fact(only(made), "Next") or "")
+
+
+def test_what_was_never_done_is_not_said_to_be_paid_for() -> None:
+    said = batch("cancelled", request_counts=counts(9, 0, 0))
+    assert "paid for" not in (fact(only(event("cancelled", said)), "Next") or "")
 
 
 @pytest.mark.parametrize("kind", ["completed", "in_progress", "expired"])

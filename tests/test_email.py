@@ -99,7 +99,7 @@ def test_a_subject_tells_stacks_apart() -> None:
     ("name", "begins"),
     [
         ("Übersetzungen für März", "Ubersetzungen fur Marz: completed"),
-        ("夜間バッチ", f"{BATCH}: completed"),
+        ("夜間バッチ 2", f"{BATCH}: completed"),
         ("two\r\nSubject: lines", "two Subject: lines: completed"),
         (" \t<!channel>", "<!channel>: completed"),
         ("n" * 500, "n" * 50),
@@ -173,6 +173,14 @@ def test_a_thousand_failures_keep_each_id_and_a_reason() -> None:
     text = mail(*failed).text
     assert all(each.subject in text for each in failed)
     assert text.count("The model does not exist.") >= 1000
+
+
+def test_long_reasons_of_some_take_no_room_from_the_others() -> None:
+    failed = many(30, "failed", width=40, errors=errors(*["𠀀" * 500] * 3))
+    good = many(850, width=60, request_counts=counts(5, 5, 0), metadata={"name": "n" * 40})
+    text = mail(*failed, *good).text
+    assert all(each.subject in text for each in (*failed, *good))
+    assert 10 < text.count("FAILED: ") < 30
 
 
 def test_what_has_no_room_is_counted() -> None:

@@ -185,6 +185,12 @@ def test_a_price_of_ones_own_counts_beside_and_before_the_table() -> None:
     assert cost("gpt-5", used, of=own) == cost("gpt-5", used, of=PRICES)
 
 
+def test_a_fine_tuned_model_of_ones_own_may_be_listed_with_its_date() -> None:
+    own = Prices.read('{"ft:gpt-4.1-2025-04-14": {"input": 3, "output": 12}}')
+    assert cost("ft:gpt-4.1-2025-04-14:acme::x", usage(10**6, 0), of=own) == Decimal("1.5")
+    assert cost("ft:gpt-4.1-2026-04-14:acme::x", usage(10**6, 0), of=own) is None
+
+
 def test_a_decimal_is_read_as_it_is_written() -> None:
     own = Prices.read('{"m": {"input": 0.1, "output": 0.2}}')
     assert cost("m", usage(1_000_000, 1_000_000), of=own) == Decimal("0.15")
