@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,6 +87,17 @@ def test_markup_is_shown_and_does_nothing() -> None:
     parts = told(failed(NASTY[:80], NASTY))
     assert "\u2039!channel\u203a" in parts["description"]
     assert marked_up(parts["description"]) == []
+
+
+def test_what_somebody_escaped_is_not_taken_for_markup() -> None:
+    parts = told(failed("a &lt;!here&gt; b", "R&D"))
+    assert "a \uff06lt;!here\uff06gt; b" in parts["description"]
+    assert "R&D" in parts["description"]
+
+
+@pytest.mark.parametrize("link", ["www.e.vil", "https://e.vil", "[here](e.vil)", ":x:", "@here"])
+def test_what_would_be_more_than_text_stands_as_code(link: str) -> None:
+    assert f"`a {link} b`" in told(failed(f"a {link} b"))["description"]
 
 
 @given(nasty, nasty)

@@ -228,6 +228,8 @@ def test_an_address_is_https_or_on_this_machine(url: str) -> None:
         "file:///hidden",
         "hidden",
         7,
+        0,
+        False,
         True,
         ["https://hooks.slack.com/hidden"],
     ],

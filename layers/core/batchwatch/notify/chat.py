@@ -92,7 +92,7 @@ def _thread(digest: Digest) -> str:
 
 def _name(digest: Digest) -> str:
     """Return the same for the same events."""
-    events = sorted(event.id for entry in digest.entries for event in entry.events)
+    events = [event.id for entry in digest.entries for event in entry.events]
     return str(uuid.uuid5(_NAMESPACE, "/".join([digest.stack, *events])))
 
 
