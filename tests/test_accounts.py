@@ -71,7 +71,16 @@ def test_an_account_of_azure_may_say_its_version_and_how_its_key_is_told(
         *[("api_version", odd) for odd in ("2024/10", "v1&x=y", "a" * 33, "é", "a b", "v1\n")],
         *[("api_version", odd) for odd in (7, True, ["v1"], {"v": 1})],
         *[("auth", odd) for odd in ("Bearer", "api_key", "basic", 7, True, ["bearer"], {"a": 1})],
-        *[("base_url", odd) for odd in ("http://hidden-0123456789.example", 7, "https://[::1")],
+        *[
+            ("base_url", odd)
+            for odd in (
+                "http://hidden-0123456789.example",
+                7,
+                "https://[::1",
+                "https:///v1",
+                "https://a..b",
+            )
+        ],
         *[(name, odd) for name in ("organization", "project") for odd in ("ü-0123456789", ["x"])],
     ],
 )

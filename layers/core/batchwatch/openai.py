@@ -32,6 +32,7 @@ from batchwatch.retry import LONGEST_WAIT, Rest, asked_for, backoff, pause
 BASE_URL = "https://api.openai.com/v1"
 RETRIES = 2
 PAGE = 100
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:]+")
 _TIMEOUT = httpx.Timeout(10, connect=5)
 _TIMEOUT_OF_FILES = httpx.Timeout(30, connect=5)
 _LONGEST_REASON = 400
@@ -246,6 +247,8 @@ def safe_base_url(url: str) -> str:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError) as error:
         raise SecretError("base_url is not an address") from error
+    if not _HOST.fullmatch(parsed.host):
+        raise SecretError("base_url has no usable host")
     if parsed.userinfo:
         raise SecretError("base_url must not hold a password")
     if parsed.query or parsed.fragment:
