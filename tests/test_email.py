@@ -117,6 +117,11 @@ def test_an_id_of_512_characters_leaves_room_for_what_happened() -> None:
     assert "b" * 512 in made.text
 
 
+def test_a_status_that_a_subject_cannot_spell_is_called_unknown() -> None:
+    made = mail(event("in_progress", batch("¡")))
+    assert made.subject == "nightly: unknown, 400 of 1,000 succeeded, so far"
+
+
 def test_more_kinds_than_a_subject_holds_are_counted() -> None:
     subject = picture().splitlines()[0].removeprefix("Subject: ")
     assert subject.startswith("batchwatch: 1 lost, 1 failed, 1 with lost files")

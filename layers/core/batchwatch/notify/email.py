@@ -57,7 +57,9 @@ def _subject(digest: Digest) -> str:
 
 def _of_one(entry: Entry, lead: str) -> str:
     """`nightly-summaries: completed, 388 of 400 succeeded`."""
-    what = "completed" if entry.said.startswith("completed") else _ascii(entry.happened)
+    what = (
+        "completed" if entry.said.startswith("completed") else _ascii(entry.happened) or "unknown"
+    )
     detail = _ascii(_detail(entry))
     if entry.said.startswith("completed"):
         detail = detail.partition(", ")[0]
