@@ -47,7 +47,7 @@ def archived(said: dict[str, Any] | None = None, **files: ArchivedFile) -> Batch
             bytes=93_210,
             lines=980,
         )
-        for role in Role
+        for role in (Role.OUTPUT, Role.ERROR, Role.RECORD)
     }
     changed = {Role(role): file for role, file in files.items()}
     return event("archived", said or batch(), sequence=4, files=kept | changed)

@@ -21,7 +21,7 @@ _MOST_BYTES = 230_000  # of the entries; SNS takes 262,144 of all
 _MOST_WHOLE, _WHOLE_BYTES = 30, 100_000
 _COLUMNS = 78
 _LABEL = 12  # `  Requests  `
-_USUAL_STACK = "batchwatch"
+_USUAL_STACK, _USUAL_ACCOUNT = "batchwatch", "default"
 _TELLING = ("Reason", "Since", "Lost", "Requests")
 """Facts, one of which says most in a few words."""
 
@@ -152,7 +152,8 @@ def _whole(entry: Entry) -> Iterator[str]:
 def _rows(entry: Entry) -> Iterator[tuple[str, str]]:
     """The facts; those of good news in few lines."""
     if entry.named:
-        yield "Batch", entry.batch_id
+        whose = "" if entry.account == _USUAL_ACCOUNT else f" · account {entry.account}"
+        yield "Batch", entry.batch_id + (whose if entry.tone is Tone.GOOD else "")
     if entry.tone is Tone.GOOD:
         yield from _in_short(entry)
         return
@@ -175,7 +176,7 @@ def _in_short(entry: Entry) -> Iterator[tuple[str, str]]:
 def _line(entry: Entry) -> str:
     detail = _cut(_detail(entry), 60)
     name = f"{_cut(entry.title, 40)} ({entry.batch_id})" if entry.named else entry.batch_id
-    account = "" if entry.account == "default" else f", account {entry.account}"
+    account = "" if entry.account == _USUAL_ACCOUNT else f", account {entry.account}"
     return f"- {entry.happened}: {name}{account}" + (f", {detail}" if detail else "")
 
 
