@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from local.simulator import Script
 
+NOBODY = "batch.unknown"
+"""What people are told of unless a test wants more: nothing that happens, so nobody works on it."""
 _LOOK_EVERY = 0.2  # seconds
 _COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
 
@@ -174,7 +176,8 @@ def deployed(key: str = KEY, **parameters: str) -> Iterator[Stack]:
         layer = stack.enter_context(ThreadPoolExecutor(1)).submit(build_layer, folder)
         emulator = stack.enter_context(Emulator(folder))
         openai = stack.enter_context(SimulatedOpenAI(key=key))
-        outputs = deploy(emulator, layer.result(), parameters={**PARAMETERS, **parameters})
+        parameters = {**PARAMETERS, "NotifyOn": NOBODY, **parameters}
+        outputs = deploy(emulator, layer.result(), parameters=parameters)
         service = Service(emulator, outputs)
         service.put_key(key, openai.base_url, [SECRET] if "WebhookUrl" in outputs else [])
         listener = stack.enter_context(service.subscribe())

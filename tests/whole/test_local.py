@@ -118,6 +118,7 @@ def test_tracked_batches_are_watched_alone_and_their_files_arrive_byte_for_byte(
                 assert [path.read_bytes() for path in found] == expected
 
 
+@pytest.mark.full
 def test_what_an_api_has_or_gets_is_found_and_may_still_be_open_in_the_end(tmp_path: Path) -> None:
     brief = Script(name="b", endpoint="/v1/responses", requests=9, ends="completed", running=1)
     slow = replace(brief, running=5000)

@@ -24,7 +24,7 @@ HURRY = 4
 """How much faster the batches live than those of the scenario."""
 PATIENCE = 120
 """Seconds until all must be told and archived; on an idle machine it takes ten."""
-SCRIPTS = scenario()[6:12]
+SCRIPTS = scenario()[7:12]
 """Every end there is; more at once would only start more processes of the archiver."""
 
 
