@@ -204,9 +204,10 @@ def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
 
 
 def test_no_resource_has_a_fixed_name_so_that_two_stacks_can_live_side_by_side() -> None:
+    of_others = {"DisplayName", "MetricName", "FunctionName", "EventBusName"}
     for resource in RESOURCES.values():
         for key, value in resource["Properties"].items():
-            if key.endswith("Name") and key not in {"DisplayName", "MetricName", "FunctionName"}:
+            if key.endswith("Name") and key not in of_others:
                 assert "${AWS::StackName}" in value.value
 
 
