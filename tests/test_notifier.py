@@ -233,6 +233,17 @@ def test_the_log_says_how_many_have_confirmed_their_address(
     assert people.mails()
 
 
+def test_who_has_confirmed_is_worth_a_line_and_holds_up_nothing(people: People) -> None:
+    def silent(**_: Any) -> None:
+        raise OSError("the line is dead")
+
+    people.world.runtime.sns.meta.events.register("before-call.sns.GetTopicAttributes", silent)
+    done = people.tell(ended(1))
+
+    assert (done.again, done.told, done.audience) == ([], 1, {})
+    assert [type(p.error).__name__ for p in done.problems] == ["OSError"]
+
+
 def test_prices_that_cannot_be_read_are_told_of_and_people_are_told_all_the_same(
     people: People,
 ) -> None:
