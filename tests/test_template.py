@@ -61,6 +61,17 @@ def test_every_variable_is_a_setting_and_every_required_setting_is_given() -> No
     assert {n for n, f in Settings.model_fields.items() if f.is_required()} <= shared
 
 
+def test_with_the_longest_prices_lambda_has_room_for_all_variables() -> None:
+    """It takes 4 kB of names and values; those of resources hold ARNs and the stack's name."""
+    own = FUNCTIONS["Notifier"]["Properties"]["Environment"]["Variables"]
+    said = {n: v.value for n, v in (SHARED["Environment"]["Variables"] | own).items()}
+    chosen = [TEMPLATE["Parameters"][v] for v in said.values() if v in TEMPLATE["Parameters"]]
+    length = sum(map(len, said)) + 150 * (len(said) - len(chosen))
+    length += sum(p.get("MaxLength", 10) for p in chosen)
+
+    assert 1800 < length < 4096
+
+
 def test_poller_and_webhook_decide_by_the_same_rules() -> None:
     """What only one of them knew, the other would take for its default."""
     rules = {"discovery", "archive_input", "grace", "progress_steps", "lost_after"} | {
