@@ -233,12 +233,18 @@ def test_the_log_says_how_many_have_confirmed_their_address(
     assert people.mails()
 
 
-def test_who_has_confirmed_is_worth_a_line_and_holds_up_nothing(people: People) -> None:
+def test_who_has_confirmed_is_counted_and_holds_up_nothing(people: People) -> None:
+    def some(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Attributes"] |= {"SubscriptionsConfirmed": "2", "SubscriptionsPending": "1"}
+
     def silent(**_: Any) -> None:
         raise OSError("the line is dead")
 
-    people.world.runtime.sns.meta.events.register("before-call.sns.GetTopicAttributes", silent)
-    done = people.tell(ended(1))
+    sns = people.world.runtime.sns.meta.events
+    sns.register("after-call.sns.GetTopicAttributes", some)
+    assert people.tell(ended(1)).audience == {"confirmed": 2, "unconfirmed": 1}
+    sns.register("before-call.sns.GetTopicAttributes", silent)
+    done = people.tell(ended(2))
 
     assert (done.again, done.told, done.audience) == ([], 1, {})
     assert [type(p.error).__name__ for p in done.problems] == ["OSError"]
