@@ -159,6 +159,34 @@ def test_a_message_is_not_given_to_a_second_archiver_while_the_first_may_run() -
     assert slack >= 60
 
 
+def test_what_happens_within_a_minute_is_one_digest_of_at_most_two_at_a_time() -> None:
+    (source,) = FUNCTIONS["Notifier"]["Properties"]["Events"].values()
+    asked = source["Properties"]
+
+    assert (asked["BatchSize"], asked["MaximumBatchingWindowInSeconds"]) == (1000, 60)
+    assert asked["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+@pytest.mark.parametrize("name", ["Notifier", "Relay"])
+def test_what_failed_comes_again_alone_and_not_while_it_may_be_worked_on(name: str) -> None:
+    """AWS asks for a queue's visibility of six times the timeout, and the window."""
+    function = FUNCTIONS[name]["Properties"]
+    (source,) = function["Events"].values()
+    queue = RESOURCES[source["Properties"]["Queue"].value.removesuffix(".Arn")]["Properties"]
+    window = source["Properties"].get("MaximumBatchingWindowInSeconds", 0)
+
+    assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + window
+    assert queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] >= 2 * 3600
+
+
+def test_people_are_told_of_what_notify_on_names_and_memory_ends_by_what_is_written() -> None:
+    announced = RESOURCES["Announced"]["Properties"]
+    assert announced["FilterPolicy"]["type"].value == "NotifyOn"
+    forgetting = RESOURCES["Told"]["Properties"]["TimeToLiveSpecification"]
+    assert forgetting == {"AttributeName": "expires", "Enabled": True}
+
+
 def test_what_holds_data_outlives_the_stack() -> None:
     for name in ("Ledger", "Bucket"):
         assert RESOURCES[name]["DeletionPolicy"] == "Retain"
