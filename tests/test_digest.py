@@ -247,6 +247,12 @@ def test_a_lost_file_is_told_once_with_its_reason() -> None:
     assert fact(only(alone), "Files") is None
 
 
+def test_of_a_lost_input_nobody_is_told_to_send_the_requests_again() -> None:
+    advice = fact(only(event("file_gone", batch(), files={Role.INPUT: GONE})), "Next") or ""
+    assert "what was answered is not affected" in advice
+    assert "send" not in advice
+
+
 # Totals
 
 

@@ -15,6 +15,7 @@ from local.simulator.slack import SimulatedSlack
 from tests.builders import batch, counts
 from tests.notices import People, message
 from tests.test_events import event
+from tests.world import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,6 +109,20 @@ def test_of_two_invocations_at_once_one_tells_and_the_other_leaves_it_for_later(
     assert all("batch_0001" in text for text in told(people))
 
 
+def test_a_claim_that_boto3_repeats_is_still_ones_own_and_lasts_longer_than_any_message(
+    people: People,
+) -> None:
+    now, table = people.world.clock.now, people.world.runtime.notifier.told
+    claims = [
+        table.claim(["event"], owner=owner, now=now, until=now + 60)
+        for owner in ("one", "one", "other")
+    ]
+
+    assert claims == [{"event": frozenset()}, {"event": frozenset()}, {"event": None}]
+    (item,) = client("dynamodb").scan(TableName="told")["Items"]
+    assert float(item["expires"]["N"]) >= now + 28 * 24 * 3600  # both queues, 14 days each
+
+
 def test_a_channel_that_fails_is_tried_again_alone(people: People) -> None:
     people.slack.refuse(404, "no_service")
 
@@ -161,6 +176,17 @@ def test_at_least_a_second_lies_between_two_mails_whoever_sends_them(people: Peo
     assert len(people.mails()) == 5
 
 
+def test_a_mail_that_finds_no_turn_comes_again_and_the_others_are_told(people: People) -> None:
+    now, table = people.world.clock.now, people.world.runtime.notifier.told
+    assert table.wait_for_turn(3600, lambda: now, people._wait)
+
+    done = people.tell(ended(1))
+
+    assert (len(done.again), len(people.waits)) == (1, 16)
+    assert [type(p.error).__name__ for p in done.problems] == ["CrowdedError"]
+    assert (people.mails(), len(people.chats()), len(people.slack.messages)) == ([], 1, 1)
+
+
 def test_what_is_no_event_comes_again_until_it_is_a_dead_letter_and_holds_up_nothing(
     people: People,
 ) -> None:
@@ -205,6 +231,23 @@ def test_the_log_says_how_many_have_confirmed_their_address(
     assert [w["reason"] for w in ran.warnings()] == ["not an event"]
     assert ran.metrics["Problems"] == 1
     assert people.mails()
+
+
+def test_who_has_confirmed_is_counted_and_holds_up_nothing(people: People) -> None:
+    def some(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Attributes"] |= {"SubscriptionsConfirmed": "2", "SubscriptionsPending": "1"}
+
+    def silent(**_: Any) -> None:
+        raise OSError("the line is dead")
+
+    sns = people.world.runtime.sns.meta.events
+    sns.register("after-call.sns.GetTopicAttributes", some)
+    assert people.tell(ended(1)).audience == {"confirmed": 2, "unconfirmed": 1}
+    sns.register("before-call.sns.GetTopicAttributes", silent)
+    done = people.tell(ended(2))
+
+    assert (done.again, done.told, done.audience) == ([], 1, {})
+    assert [type(p.error).__name__ for p in done.problems] == ["OSError"]
 
 
 def test_prices_that_cannot_be_read_are_told_of_and_people_are_told_all_the_same(

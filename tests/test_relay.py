@@ -250,3 +250,19 @@ def test_no_request_has_more_than_eventbridge_takes(sizes: list[int]) -> None:
     for request in divided:
         assert 1 <= len(request) <= MOST
         assert len(request) == 1 or sum(letter.size for letter in request) <= LARGEST
+
+
+def test_a_bus_that_does_not_exist_fails_the_deployment_as_its_events_would_be_dropped(
+    way: Way,
+) -> None:
+    """PutEvents succeeds for such a bus, says AWS; PutRule does not."""
+    rule = _properties("RelayBusIsThere")
+    assert rule.pop("EventBusName").value == "EventBus"
+    rule["EventPattern"] = json.dumps(rule["EventPattern"])
+    events = client("events")
+
+    events.put_rule(Name="there", EventBusName=BUS, **rule)
+    with pytest.raises(events.exceptions.ResourceNotFoundException):
+        events.put_rule(Name="there", EventBusName="misspelled", **rule)
+    way.publish("batch_1")
+    assert way.relay().again == []  # and it is in nobody's way

@@ -7,6 +7,8 @@ import logging
 import socket
 import time
 import traceback
+from contextlib import suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,6 +173,28 @@ def test_an_answer_that_does_not_come_is_not_waited_for_long(
     assert str(refused(slack)) == "Slack: ReadTimeout"
     assert len(patience.waited) == 3
     assert time.monotonic() - began < PATIENCE
+
+
+@pytest.mark.parametrize("endless", [b"X", b"HTTP/1.1 102 Processing\r\n\r\n"])
+def test_an_answer_that_never_ends_is_not_waited_for_longer_than_patience(endless: bytes) -> None:
+    """Something arrives all the time, so that no timeout of a single read is ever over."""
+    over, began = Event(), time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=trickle, args=(server, endless, over), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}{PATH}"
+        refusal = refused(Slack(url, clock=time.monotonic, sleep=time.sleep, patience=0.5))
+        over.set()
+
+    assert (str(refusal), refusal.passing) == ("Slack: no answer in time", True)
+    assert time.monotonic() - began < PATIENCE
+
+
+def trickle(server: socket.socket, endless: bytes, over: Event) -> None:
+    """Answer a little at a time."""
+    connection, _ = server.accept()
+    with connection, suppress(OSError):
+        while not over.wait(0.05):
+            connection.sendall(endless)
 
 
 def test_an_answer_that_does_not_come_is_asked_for_again(

@@ -61,6 +61,17 @@ def test_every_variable_is_a_setting_and_every_required_setting_is_given() -> No
     assert {n for n, f in Settings.model_fields.items() if f.is_required()} <= shared
 
 
+def test_with_the_longest_prices_lambda_has_room_for_all_variables() -> None:
+    """It takes 4 kB of names and values; those of resources hold ARNs and the stack's name."""
+    own = FUNCTIONS["Notifier"]["Properties"]["Environment"]["Variables"]
+    said = {n: v.value for n, v in (SHARED["Environment"]["Variables"] | own).items()}
+    chosen = [TEMPLATE["Parameters"][v] for v in said.values() if v in TEMPLATE["Parameters"]]
+    length = sum(map(len, said)) + 150 * (len(said) - len(chosen))
+    length += sum(p.get("MaxLength", 10) for p in chosen)
+
+    assert 1800 < length < 4096
+
+
 def test_poller_and_webhook_decide_by_the_same_rules() -> None:
     """What only one of them knew, the other would take for its default."""
     rules = {"discovery", "archive_input", "grace", "progress_steps", "lost_after"} | {
@@ -148,6 +159,34 @@ def test_a_message_is_not_given_to_a_second_archiver_while_the_first_may_run() -
     assert slack >= 60
 
 
+def test_what_happens_within_a_minute_is_one_digest_of_at_most_two_at_a_time() -> None:
+    (source,) = FUNCTIONS["Notifier"]["Properties"]["Events"].values()
+    asked = source["Properties"]
+
+    assert (asked["BatchSize"], asked["MaximumBatchingWindowInSeconds"]) == (1000, 60)
+    assert asked["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+@pytest.mark.parametrize("name", ["Notifier", "Relay"])
+def test_what_failed_comes_again_alone_and_not_while_it_may_be_worked_on(name: str) -> None:
+    """AWS asks for a queue's visibility of six times the timeout, and the window."""
+    function = FUNCTIONS[name]["Properties"]
+    (source,) = function["Events"].values()
+    queue = RESOURCES[source["Properties"]["Queue"].value.removesuffix(".Arn")]["Properties"]
+    window = source["Properties"].get("MaximumBatchingWindowInSeconds", 0)
+
+    assert source["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + window
+    assert queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"] >= 2 * 3600
+
+
+def test_people_are_told_of_what_notify_on_names_and_memory_ends_by_what_is_written() -> None:
+    announced = RESOURCES["Announced"]["Properties"]
+    assert announced["FilterPolicy"]["type"].value == "NotifyOn"
+    forgetting = RESOURCES["Told"]["Properties"]["TimeToLiveSpecification"]
+    assert forgetting == {"AttributeName": "expires", "Enabled": True}
+
+
 def test_what_holds_data_outlives_the_stack() -> None:
     for name in ("Ledger", "Bucket"):
         assert RESOURCES[name]["DeletionPolicy"] == "Retain"
@@ -204,9 +243,10 @@ def test_the_bucket_refuses_what_is_not_encrypted_on_the_way() -> None:
 
 
 def test_no_resource_has_a_fixed_name_so_that_two_stacks_can_live_side_by_side() -> None:
+    of_others = {"DisplayName", "MetricName", "FunctionName", "EventBusName"}
     for resource in RESOURCES.values():
         for key, value in resource["Properties"].items():
-            if key.endswith("Name") and key not in {"DisplayName", "MetricName", "FunctionName"}:
+            if key.endswith("Name") and key not in of_others:
                 assert "${AWS::StackName}" in value.value
 
 

@@ -69,11 +69,12 @@ def rows(answered: ArchivedFile | None, asked: ArchivedFile | None) -> Iterator[
 
 
 def lines(file: ArchivedFile | None) -> Iterator[dict[str, Any]]:
-    """Each line of a file while it arrives; none of a file that is not in the bucket."""
+    """Each line of a file while it arrives, but blank ones; none of one not in the bucket."""
     if file and file.s3_uri:
         bucket, key = file.s3_uri.removeprefix("s3://").split("/", 1)
         for line in s3.get_object(Bucket=bucket, Key=key)["Body"].iter_lines(1024 * 1024):
-            yield json.loads(line)
+            if line.strip():
+                yield json.loads(line)
 
 
 def question(body: dict[str, Any]) -> Any:

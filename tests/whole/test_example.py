@@ -214,6 +214,14 @@ def test_an_output_of_any_endpoint_is_listed_with_its_input_and_without(rows: Ro
         assert [row["answer"] is None for row in both] == [endpoint == EMBEDDINGS] * 3
 
 
+def test_blank_lines_among_the_questions_are_nothing(rows: Rows) -> None:
+    """Those of an input are the customer's own."""
+    script = quick("b", CHAT, "completed", 3)
+    asked, output = (b"".join(lines(script, f"batch_{7:032x}", r)) for r in ("input", "output"))
+
+    assert rows(output, b"\n" + asked.replace(b"\n", b"\r\n \n")) == rows(output, asked)
+
+
 ODD: list[tuple[dict[str, Any], str | None]] = [
     ({}, None),
     ({"choices": [], "usage": None}, None),

@@ -90,4 +90,6 @@ def _lost(role: str, file: ArchivedFile, batch: Batch) -> str:
     why = "OpenAI has named no such file for a day"
     if file_id:
         why = "OpenAI deletes files after 30 days, or sooner if told so"
+    if known is Role.INPUT:
+        return f"{why}. What was asked is lacking; what was answered is not affected."
     return f"{why}. If you need what was in it, send the requests again."

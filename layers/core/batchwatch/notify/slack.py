@@ -6,7 +6,10 @@ A message may arrive twice: where an answer got lost, nobody can tell whether Sl
 from __future__ import annotations
 
 import re
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLateError
 from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
@@ -44,7 +47,7 @@ class _Answer(NamedTuple):
 class Slack:
     """One incoming webhook. Its address is a secret: no error and no log line holds it.
 
-    `timeout`: seconds to wait for Slack, each time.
+    Seconds: `timeout` to wait for Slack, each time; `patience` for a message, with all of that.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Slack:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         timeout: float = 5,
+        patience: float = PATIENCE,
     ) -> None:
         address = httpx.URL(safe_slack_url(url))
         # The path is the secret: httpx logs and repeats the address it is given, so it gets none.
@@ -64,14 +68,15 @@ class Slack:
             follow_redirects=False,
             trust_env=False,
         )
-        self._clock, self._sleep, self._timeout = clock, sleep, timeout
+        self._clock, self._sleep = clock, sleep
+        self._timeout, self._patience = timeout, patience
 
     def send(self, message: dict[str, Any]) -> None:
         """Post a message within some twenty seconds; SlackError where Slack does not take it.
 
         One whose blocks Slack refuses is sent once more as text only.
         """
-        until = self._clock() + PATIENCE
+        until = self._clock() + self._patience
         answer = self._answer(message, until)
         plain = {name: said for name, said in message.items() if name not in _BLOCKS}
         if answer.status in _MISLIKED and plain != message:
@@ -97,7 +102,23 @@ class Slack:
         return pause(answer.status, answer.headers, attempt, self._clock())
 
     def _post(self, message: dict[str, Any], until: float) -> _Answer:
-        timeout = min(self._timeout, max(until - self._clock(), 0.1))
+        """Post once. The timeouts of httpx begin anew with each byte, and know nothing of DNS."""
+        left = max(until - self._clock(), 0.1)
+        answer: Future[_Answer] = Future()
+
+        def exchange() -> None:
+            try:
+                answer.set_result(self._exchange(message, min(self._timeout, left)))
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                answer.set_exception(error)
+
+        Thread(target=exchange, daemon=True).start()
+        try:
+            return answer.result(left)
+        except TooLateError:
+            return _Answer(0, "no answer in time", {})
+
+    def _exchange(self, message: dict[str, Any], timeout: float) -> _Answer:
         request = self._http.build_request(
             "POST",
             self._origin,
