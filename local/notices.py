@@ -45,7 +45,7 @@ class Notices:
         mails, posts = len(self.mails), len(self.slack.messages)
         told = (
             f"\n{mails} mails, and {posts} messages for Slack. On AWS there would be fewer: what"
-            " happens within a minute is one digest there."
+            " happens within a minute is one digest there. How Slack shows them: docs/slack.svg"
         )
         return told, {
             "kind": "notices",

@@ -145,7 +145,7 @@ class Terminal(Lines):
 
 def _letter(mail: Mail) -> str:
     lines = (f"  │ {line}".rstrip() for line in mail.text.splitlines())
-    return "\n".join([f"  ┌ {mail.subject}", *lines, "  └"])
+    return "\n".join([f"  ┌ Subject: {mail.subject}", *lines, "  └"])
 
 
 def screen(*, as_json: bool) -> Lines:

@@ -13,7 +13,7 @@ from batchwatch.notify.blocks import slack_message
 
 Json = dict[str, Any]
 
-_PICTURE = Path(__file__).parents[1] / "docs" / "slack.svg"
+DOCS = Path(__file__).parents[1] / "docs"
 _WIDTH, _LEFT, _RIGHT = 760, 76, 24
 _SMALL, _NORMAL, _LARGE = 13, 15, 18
 _SANS = "Helvetica, Arial, 'Liberation Sans', sans-serif"
@@ -155,6 +155,7 @@ viewBox="0 0 {_WIDTH} {{height}}" font-family="{_SANS}">
 
 
 if __name__ == "__main__":
-    from tests.sample_digest import sample_digest
+    from tests.sample_digest import sample_digest, short_digest
 
-    _PICTURE.write_text(as_svg(slack_message(sample_digest())))
+    for name, digest in {"slack": sample_digest(), "slack-short": short_digest()}.items():
+        (DOCS / f"{name}.svg").write_text(as_svg(slack_message(digest)))

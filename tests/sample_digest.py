@@ -183,9 +183,17 @@ def sample_digest() -> Digest:
     return digest_of(sample_events(), stack="batchwatch", bucket=BUCKET, price=Prices.read().cost)
 
 
+def short_digest() -> Digest:
+    """Three of its batches: one that failed, one with errors, one that has completed."""
+    digest = sample_digest()
+    shown = ("failed", "completed with errors", "completed")
+    first = {entry.said: entry for entry in reversed(digest.entries) if entry.said in shown}
+    return digest._replace(entries=tuple(first[said] for said in shown))
+
+
 def picture() -> str:
     """Give the email as docs/notifications.md shows it."""
-    made = email(sample_digest(), prices_as_of=Prices.read().as_of)
+    made = email(sample_digest(), prices=Prices.read().told)
     return f"Subject: {made.subject}\n\n{made.text}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -14,11 +13,10 @@ from batchwatch.events import BatchEvent, make_event
 from batchwatch.notify.blocks import COLOURS, IN_FULL, cut, slack_message
 from batchwatch.notify.digest import Digest, Fact, Tone, digest_of
 from local.simulator.slack import problems
-from local.slack_view import as_lines, as_svg
+from local.slack_view import DOCS, as_lines, as_svg
 from tests.builders import CREATED, LONGEST_ID, errors, modest, odd_batches, read
-from tests.sample_digest import sample_digest
+from tests.sample_digest import sample_digest, short_digest
 
-PICTURE = Path(__file__).parents[1] / "docs" / "slack.svg"
 NASTY = "<!channel> <@U1> <https://e.vil|here> @here & &lt; *b* _i_ ~s~ `c` :x: www.e.vil"
 nasty = st.text("<>&*_~`@#:!|/[]() abß😀", min_size=1, max_size=200)
 
@@ -67,7 +65,7 @@ def test_a_thousand_batches_are_one_message_with_ten_in_full_and_the_rest_counte
     assert len(shown["attachments"]) == IN_FULL + 1
     lines = as_lines(shown)
     assert sum("· failed" in line for line in lines) == 3
-    more = "… and 990 more: 990 cancelled; the email and s3://a-bucket/events/ have them all"
+    more = "… and 990 more: 990 cancelled; s3://a-bucket/events/ has them all"
     assert lines[-1] == f"▌ {more}"
 
 
@@ -145,6 +143,7 @@ def test_whatever_is_told_slack_takes_it(odd: list[tuple[dict[str, Any], str]]) 
     assert list(problems(slack_message(digest(*events)))) == []
 
 
-def test_the_picture_in_the_docs_is_what_is_sent() -> None:
-    """`uv run python -m local.slack_view` renews it."""
-    assert PICTURE.read_text() == as_svg(slack_message(sample_digest()))
+def test_the_pictures_in_the_docs_are_what_is_sent() -> None:
+    """`uv run python -m local.slack_view` renews them."""
+    for name, shown in {"slack": sample_digest(), "slack-short": short_digest()}.items():
+        assert (DOCS / f"{name}.svg").read_text() == as_svg(slack_message(shown))

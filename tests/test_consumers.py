@@ -176,7 +176,7 @@ print(BatchEvent.model_validate_json(sys.stdin.read()).frozen(), end="")
 def taken_along() -> list[str]:
     """Give the files that the documents say suffice."""
     told = (ROOT / "docs/events/README.md").read_text()
-    (names,) = re.findall(r"cd layers/core/batchwatch && cp (.+) MY_PROGRAM/batchwatch/", told)
+    (names,) = re.findall(r"cd layers/core/batchwatch && cp (.+) /MY_PROGRAM/batchwatch/", told)
     return list(names.split())
 
 

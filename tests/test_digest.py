@@ -183,7 +183,7 @@ def test_a_standstill_tells_how_long_and_what_is_usual() -> None:
 @pytest.mark.parametrize(
     ("made", "needed"),
     [
-        (event("failed"), "Mend the input file"),
+        (event("failed"), "Fix the input file"),
         (
             event(
                 "failed",
@@ -215,7 +215,7 @@ def test_a_standstill_tells_how_long_and_what_is_usual() -> None:
         ),
         (event("lost", batch("validating")), "the key of another project"),
         (event("stalled", batch("finalizing")), "status.openai.com"),
-        (event("unknown", batch("paused")), "watched on"),
+        (event("unknown", batch("paused")), "still watched"),
     ],
 )
 def test_what_went_wrong_comes_with_what_to_do_next(made: BatchEvent, needed: str) -> None:

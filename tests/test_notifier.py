@@ -335,5 +335,5 @@ def test_a_batch_whose_requests_all_failed_is_told_as_a_failure(people: People) 
     people.tell(ended(1, request_counts=counts(9, 0, 9)), ended(2))
 
     (mail,) = people.mails()
-    assert "1 without success, 1 completed with errors" in mail.text
+    assert "1 with no success, 1 completed with errors" in mail.text
     assert event_id("default", "batch_0001", "batch.completed") == ended(1).id

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchwatch.notify.wording import clean, dollars, duration, number, plural, size
+from batchwatch.notify.wording import about, clean, duration, number, plural, size
 from tests.builders import modest
 
 
@@ -81,16 +81,16 @@ def test_a_size_has_a_unit_that_suits_it(count: float, told: str) -> None:
 @pytest.mark.parametrize(
     ("amount", "told"),
     [
-        ("0", "$0.00"),
-        ("1204.5", "$1,204.50"),
-        ("0.01", "$0.01"),
-        ("0.0032", "$0.0032"),
+        ("0", "about $0.00"),
+        ("1204.5", "about $1,204.50"),
+        ("0.01", "about $0.01"),
+        ("0.0032", "about $0.0032"),
         ("0.00009", "under $0.0001"),
-        ("0.015", "$0.02"),
+        ("0.015", "about $0.02"),
     ],
 )
 def test_dollars_have_the_digits_that_count(amount: str, told: str) -> None:
-    assert dollars(Decimal(amount)) == told
+    assert about(Decimal(amount)) == told
 
 
 def test_numbers_are_grouped_counted_and_never_endless() -> None:

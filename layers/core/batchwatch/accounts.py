@@ -119,10 +119,13 @@ class Accounts:
 def read_accounts(text: str) -> Readable:
     """Read the secret's JSON; an account that cannot be used does not hold up the others."""
     try:
-        entries = json.loads(text)["accounts"].items()
+        secret = json.loads(text)
+        entries = secret["accounts"].items()
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SecretError('the secret must be JSON: {"accounts": {"default": {…}}}') from error
     readable = Readable([], [], [], [])
+    if others := _unknown(secret, {"accounts", "slack_webhook_url"}):
+        readable.weak.append(WeakSecretError(f"the secret has fields that nobody knows: {others}"))
     for number, (name, entry) in enumerate(entries, 1):
         try:
             account = _account(number, name, entry)
@@ -181,9 +184,9 @@ def _account(number: int, name: str, entry: object) -> Account:
         raise SecretError(f"account {number} of the secret is not named [a-z0-9-]{{1,32}}")
     if not isinstance(entry, dict) or not _header_like(entry.get("api_key")):
         raise SecretError(f"account {name!r} has no usable api_key in the secret")
-    if others := sorted(set(entry) - _FIELDS):
-        named = [field for field in others if _FIELD.fullmatch(field)]
-        raise SecretError(f"account {name!r} has fields that nobody knows: {', '.join(named)}")
+    if set(entry) - _FIELDS:
+        others = _unknown(entry, _FIELDS)
+        raise SecretError(f"account {name!r} has fields that nobody knows: {others}")
     for field in ("organization", "project"):
         if entry.get(field) and not _header_like(entry[field]):
             raise SecretError(f"account {name!r} has no usable {field} in the secret")
@@ -201,6 +204,11 @@ def _account(number: int, name: str, entry: object) -> Account:
         api_version=version,
         auth=auth,
     )
+
+
+def _unknown(said: dict[str, object], known: set[str]) -> str:
+    """Name the fields that are not known; what is no name is not repeated."""
+    return ", ".join(f if _FIELD.fullmatch(f) else "…" for f in sorted(said.keys() - known))
 
 
 def _base_url(name: str, url: str) -> str:

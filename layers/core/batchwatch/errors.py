@@ -19,7 +19,7 @@ BatchwatchError
 ├── UnsafeIdError            an id that could lead somewhere else than it says
 ├── SecretError              the secret does not say which accounts to watch
 ├── SlackError               Slack did not take a message
-├── WeakSecretError          a webhook secret that nothing can be signed with
+├── WeakSecretError          a part of the secret that is no use, and harms no account
 ├── RefusedWebhookError      a request that is not OpenAI's, as far as can be seen
 ├── PricesError              prices of your own that cannot be read
 ├── LedgerRowError           a row of the table that cannot be read
@@ -144,7 +144,7 @@ class SlackError(BatchwatchError):
 
 
 class WeakSecretError(BatchwatchError):
-    """Raised when a webhook secret is none: webhooks signed with it are refused, polls go on."""
+    """Raised when a part of the secret is no use: a webhook secret, a field; polls go on."""
 
 
 class Refusal(StrEnum):

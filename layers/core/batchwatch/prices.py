@@ -57,6 +57,7 @@ class Prices(NamedTuple):
     as_of: str
     discount: Decimal
     models: dict[str, Rate]
+    note: str = ""
 
     @classmethod
     def read(cls, override: str = "") -> Self:
@@ -65,10 +66,15 @@ class Prices(NamedTuple):
         `override`: `{"gpt-5-mini": {"input": 0.25, "cached": 0.025, "output": 2}, …}`, in dollars
         for a million tokens at full price. `cached` and `output` may be absent.
         """
-        table = json.loads(_TABLE.read_text())
-        models = {**table["models"], **_parsed(override)}
-        rates = {name: _rate(name, fields) for name, fields in models.items()}
-        return cls(table["as_of"], Decimal(table["batch_discount"]), rates)
+        table, own = json.loads(_TABLE.read_text()), _parsed(override)
+        rates = {name: _rate(name, fields) for name, fields in (table["models"] | own).items()}
+        note = " and the parameter Prices" if own else ""
+        return cls(table["as_of"], Decimal(table["batch_discount"]), rates, note)
+
+    @property
+    def told(self) -> str:
+        """Which prices these are, for people."""
+        return f"OpenAI's list prices of {self.as_of}{self.note}"
 
     def cost(self, batch: Batch) -> Cost | None:
         """Return what a batch that has ended cost; None where that cannot be told."""
@@ -84,7 +90,8 @@ def prices_of(override: str) -> tuple[Prices, PricesError | None]:
     try:
         return Prices.read(override), None
     except PricesError as error:
-        return Prices.read(), error
+        note = " (the parameter Prices cannot be read)"
+        return Prices.read()._replace(note=note), error
 
 
 def _names(model: str | None) -> Iterator[str]:

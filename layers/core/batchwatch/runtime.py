@@ -125,7 +125,7 @@ class Runtime:
         s, clock, sleep = self.settings, self.clock, self._sleep
         prices, trouble = prices_of(s.prices)
         told = Told(self.dynamodb, s.told)
-        mail = EmailTopic(self.sns, s.notifications, told, prices.as_of, clock, sleep)
+        mail = EmailTopic(self.sns, s.notifications, told, prices.told, clock, sleep)
         chat = ChatTopic(self.sns, s.chat)
         slack = SlackChannel(self.accounts.slack_url, clock, sleep)
         return Notifier(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batchwatch.batch import Batch, Role
+from batchwatch.events import outcome
 from batchwatch.notify.wording import clean, plural
 
 if TYPE_CHECKING:
@@ -32,24 +33,24 @@ def _advice(  # noqa: PLR0911 - one each
         case "without success":
             return (
                 "Most often one mistake is in all of them. "
-                f"{_the_reasons(batch)}Mend it, and send them again."
+                f"{_the_reasons(batch)}Fix it, and send them again."
             )
         case "completed with errors":
             return f"{_the_reasons(batch)}Those that failed can be sent again."
         case "stalled":
             return (
-                "It is watched on. See whether OpenAI tells of trouble (status.openai.com). "
+                "It is still watched. See whether OpenAI tells of trouble (status.openai.com). "
                 "If you cancel it, what it has done so far is kept, and paid for."
             )
         case "lost":
             return (
                 "OpenAI does not know this batch any more. Was it created with the key of another "
-                "project, or registered under a wrong id? It is looked for during 30 days more."
+                "project, or registered under a wrong id? It is looked for, for 30 more days."
             )
         case "files lost":
             return " ".join(dict.fromkeys(_lost(role, file, batch) for role, file in lost.items()))
         case "unknown":
-            return "This version does not know that status. The batch is watched on."
+            return "This version does not know that status. It is still watched."
         case _:
             return None
 
@@ -61,12 +62,14 @@ def _failed(batch: Batch) -> str:
             "Nothing ran, nothing is charged: the queue of that model was full. Send it again "
             "once other batches have ended."
         )
-    return "Nothing ran, nothing is charged. Mend the input file, and send it again."
+    return "Nothing ran, nothing is charged. Fix the input file, and send it again."
 
 
 def _cut_short(batch: Batch) -> str | None:
     counts = batch.counts
-    if not counts or not counts.unfinished:
+    if not counts:
+        return "Nothing ran, nothing is charged." if outcome(batch) == "none" else None
+    if not counts.unfinished:
         return None
     kept = "What was done is kept, and paid for. " if counts.done else ""
     rest = plural(counts.unfinished, "request")

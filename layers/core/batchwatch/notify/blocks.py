@@ -104,7 +104,7 @@ def others(digest: Digest, told: int, escape: Callable[[str], str] = escaped) ->
     kinds = digest._replace(entries=rest).heading
     where = literal(f"s3://{digest.bucket}/events/", 120, escape)
     more = literal(kinds, 300, escape)
-    return f"… and {len(rest):,} more: {more}; the email and {where} have them all"
+    return f"… and {len(rest):,} more: {more}; {where} has them all"
 
 
 def _heading(digest: Digest) -> list[Block]:

@@ -34,12 +34,12 @@ class Channel(Protocol):
 
 
 class EmailTopic(NamedTuple):
-    """The topic `Notifications`; `prices_as_of` is told where dollars are."""
+    """The topic `Notifications`; `prices`: by which, told where dollars are."""
 
     sns: SNSClient
     topic: str
     told: Told
-    prices_as_of: str
+    prices: str
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     name: str = "email"
@@ -48,7 +48,7 @@ class EmailTopic(NamedTuple):
         """Send one mail, at least a second after the one before."""
         if not self.told.wait_for_turn(BETWEEN_MAILS, self.clock, self.sleep):
             raise CrowdedError("too many mails at this moment")
-        mail = email(digest, prices_as_of=self.prices_as_of)
+        mail = email(digest, prices=self.prices)
         self.sns.publish(TopicArn=self.topic, Subject=mail.subject, Message=mail.text)
 
     def subscribers(self) -> dict[str, int]:

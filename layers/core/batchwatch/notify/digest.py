@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from batchwatch.batch import Batch, Status
 from batchwatch.events import outcome
 from batchwatch.notify.facts import all_tokens, best, end_of, facts_of, lost_files, requests
-from batchwatch.notify.wording import clean, dollars, plural
+from batchwatch.notify.wording import about, clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,7 +57,7 @@ _TONES = {
     **dict.fromkeys(("completed", "archived"), Tone.GOOD),
 }
 _HAPPENED = {"without success": "no request succeeded"}
-_COUNTED = {"files lost": "with lost files"}
+_COUNTED = {"files lost": "with lost files", "without success": "with no success"}
 
 
 def counted(said: str, count: int) -> str:
@@ -152,7 +152,7 @@ class Digest(NamedTuple):
         if costs := [cost.dollars for _, cost in ends if cost]:
             unknown = sum(1 for end, cost in ends if all_tokens(end) and not cost)
             without = f" (without {plural(unknown, 'batch')} of unknown price)" if unknown else ""
-            parts.append(f"about {dollars(sum(costs, Decimal(0)))}{without}")
+            parts.append(f"{about(sum(costs, Decimal(0)))}{without}")
         return "; ".join(parts)
 
 

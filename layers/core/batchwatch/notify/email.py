@@ -33,12 +33,12 @@ class Email(NamedTuple):
     text: str
 
 
-def email(digest: Digest, *, prices_as_of: str) -> Email:
-    """Put a digest into words; `prices_as_of` is the day of `Prices`."""
+def email(digest: Digest, *, prices: str) -> Email:
+    """Put a digest into words; `prices`: by which prices costs were estimated."""
     parts = [
         *_head(digest),
         *_body(digest),
-        *_foot(digest, prices_as_of),
+        *_foot(digest, prices),
     ]
     return Email(_subject(digest), "\n".join(parts) + "\n")
 
@@ -57,9 +57,7 @@ def _subject(digest: Digest) -> str:
 
 def _of_one(entry: Entry, lead: str) -> str:
     """`nightly-summaries: completed, 388 of 400 succeeded`."""
-    what = (
-        "completed" if entry.said.startswith("completed") else _ascii(entry.happened) or "unknown"
-    )
+    what = _ascii(entry.happened) or "unknown"
     detail = _ascii(_detail(entry))
     if entry.said.startswith("completed"):
         detail = detail.partition(", ")[0]
@@ -191,16 +189,14 @@ def _rest(entries: Sequence[Entry], bucket: str) -> Iterator[str]:
     yield ""
 
 
-def _foot(digest: Digest, prices_as_of: str) -> Iterator[str]:
+def _foot(digest: Digest, prices: str) -> Iterator[str]:
     yield "—"
     yield from _wrapped(
-        f"Told by the stack {clean(digest.stack)}. Its parameter NotifyOn chooses what is told; "
-        "docs/notifications.md explains this email."
+        f"Told by the stack {clean(digest.stack)}. Its parameter NotifyOn chooses what is told."
     )
     if any(entry.cost for entry in digest.entries):
         yield from _wrapped(
-            f"Costs are estimated from tokens and OpenAI's list prices of {clean(prices_as_of)}, "
-            "of which a batch costs half."
+            f"Costs are estimated from tokens and {clean(prices)}, of which a batch costs half."
         )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from batchwatch.batch import TERMINAL, Batch, Role
 from batchwatch.notify.advice import advice
-from batchwatch.notify.wording import clean, dollars, duration, number, plural, size
+from batchwatch.notify.wording import about, clean, duration, number, plural, size
 from batchwatch.place import folder
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def _usage(end: Batch | None, cost: Cost | None) -> Facts:
     if usage.output_tokens:
         parts.append(f"{number(usage.output_tokens)} out")
     tokens = ", ".join(parts) or number(all_tokens(end))
-    about = f"; about {dollars(cost.dollars)}" if cost else ""
-    return [("Tokens", tokens + about)]
+    unknown = f"cost of {clean(end.model, 80)} unknown" if end.model else "cost unknown"
+    return [("Tokens", f"{tokens}; {about(cost.dollars) if cost else unknown}")]
 
 
 def all_tokens(batch: Batch) -> int:

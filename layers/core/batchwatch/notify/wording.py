@@ -65,8 +65,8 @@ def size(count: float) -> str:
     return f"{count:.1f} {_UNITS[-1]}"
 
 
-def dollars(amount: Decimal) -> str:
-    """`$1,204.50`; of small sums two digits that count, `$0.0032`."""
+def about(amount: Decimal) -> str:
+    """`about $1,204.50`; of small sums `about $0.0032`, `under $0.0001`."""
     if amount and amount < Decimal("0.01"):
-        return f"${amount:.4f}" if amount >= Decimal("0.0001") else "under $0.0001"
-    return f"${amount:,.2f}"
+        return f"about ${amount:.4f}" if amount >= Decimal("0.0001") else "under $0.0001"
+    return f"about ${amount:,.2f}"
