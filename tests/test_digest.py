@@ -248,9 +248,15 @@ def test_a_lost_file_is_told_once_with_its_reason() -> None:
 
 
 def test_of_a_lost_input_nobody_is_told_to_send_the_requests_again() -> None:
-    advice = fact(only(event("file_gone", batch(), files={Role.INPUT: GONE})), "Next") or ""
+    whole = batch(request_counts=counts(9, 9, 0))
+    gone = event("file_gone", whole, sequence=4, files={Role.INPUT: GONE})
+    advice = fact(only(gone), "Next") or ""
     assert "what was answered is not affected" in advice
     assert "send" not in advice
+    assert (only(gone).said, only(gone).tone) == ("input lost", Tone.WARNING)
+    told = only(event("completed", whole), gone)
+    assert (told.said, told.tone) == ("completed", Tone.GOOD)
+    assert "input.jsonl is gone" in (fact(told, "Lost") or "")
 
 
 # Totals

@@ -58,6 +58,9 @@ _CONFIG = Config(
 )
 
 
+# Where nothing but a message is to be taken: a silent SNS must not use up an invocation.
+_BRIEF = Config(read_timeout=5)
+
 # Whoever sends a webhook waits for it.
 _SOON = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
 
@@ -195,7 +198,7 @@ class Runtime:
     @cached_property
     def sns(self) -> SNSClient:
         """Return the client that the publisher uses."""
-        return boto3.client("sns", config=_CONFIG)
+        return boto3.client("sns", config=_CONFIG.merge(_BRIEF))
 
     @cached_property
     def sqs(self) -> SQSClient:

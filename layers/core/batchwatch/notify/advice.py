@@ -47,7 +47,7 @@ def _advice(  # noqa: PLR0911 - one each
                 "OpenAI does not know this batch any more. Was it created with the key of another "
                 "project, or registered under a wrong id? It is looked for, for 30 more days."
             )
-        case "files lost":
+        case "files lost" | "input lost":
             return " ".join(dict.fromkeys(_lost(role, file, batch) for role, file in lost.items()))
         case "unknown":
             return "This version does not know that status. It is still watched."

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.batch import Batch, Status
+from batchwatch.batch import Batch, Role, Status
 from batchwatch.events import outcome
 from batchwatch.notify.facts import all_tokens, best, end_of, facts_of, lost_files, requests
 from batchwatch.notify.wording import about, clean, plural
@@ -45,19 +45,24 @@ _SEVERITY = {
     "stalled": 5,
     "unknown": 6,
     "cancelled": 7,
-    "completed with errors": 8,
-    "completed": 9,
-    "archived": 10,
+    "input lost": 8,
+    "completed with errors": 9,
+    "completed": 10,
+    "archived": 11,
 }
 """What may be said of a batch, the worst first; other statuses come last."""
 _TONES = {
     **dict.fromkeys(("lost", "failed", "files lost", "without success"), Tone.BAD),
-    **dict.fromkeys(("expired", "stalled", "unknown", "cancelled"), Tone.WARNING),
+    **dict.fromkeys(("expired", "stalled", "unknown", "cancelled", "input lost"), Tone.WARNING),
     "completed with errors": Tone.WARNING,
     **dict.fromkeys(("completed", "archived"), Tone.GOOD),
 }
 _HAPPENED = {"without success": "no request succeeded"}
-_COUNTED = {"files lost": "with lost files", "without success": "with no success"}
+_COUNTED = {
+    "files lost": "with lost files",
+    "input lost": "with a lost input",
+    "without success": "with no success",
+}
 
 
 def counted(said: str, count: int) -> str:
@@ -200,10 +205,13 @@ def _entry(
 def _said(events: Sequence[BatchEvent]) -> str:
     """Say in a word what matters most: what is the case in the end, and what went wrong."""
     last = events[-1]
-    if lost_files(events):
+    lost = set(lost_files(events))
+    if lost - {Role.INPUT}:
         return "files lost"
     if end := end_of(events):
         return _end_said(end)
+    if lost:
+        return "input lost"
     if last.type in _ODD or last.type == "batch.archived":
         return last.type.removeprefix("batch.")
     return clean(last.data.status.replace("_", " "), 40) or "unknown"
