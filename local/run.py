@@ -37,6 +37,8 @@ HEARING = 12
 """Seconds until a webhook must be answered; here a process may have to start for it."""
 MISCHIEF = Mischief(twice=0.3, late=0.3, lost=0.3, hold=2, seed=22)
 """Of the dozen webhooks of the built-in scenario, some of each kind."""
+LOG_PATIENCE = 15
+"""Seconds until a line of log can be read."""
 PATIENCE = 120
 """Seconds that the built-in scenario may take; a large file gets more."""
 LAST_CALL = 45
@@ -241,13 +243,22 @@ class Run:
         faults += [f"{batch_id}: nobody was told of its end" for batch_id in self._untold()]
         batches = list(self.batches.values())
         if self.notices:
-            invocations = len(list(service.log('"notified"')))
-            self.screen.result(*self.notices.summary(invocations))
+            self.screen.result(*self.notices.summary(_invocations(service, self.notices)))
         faults = conclude(batches, service, self.screen, self.simulated, faults)
         if self.options.archive:
             for key in service.stored():
                 service.fetch(key, self.options.archive / key)
         return faults
+
+
+def _invocations(service: Service, notices: Notices) -> int:
+    """Count those of the notifier; the line of log of the last one may be under way."""
+    deadline = time.monotonic() + LOG_PATIENCE
+    while (count := len(list(service.log('"notified"')))) < len(notices.mails):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    return count
 
 
 def _try_out(sender: Webhooks | None) -> None:

@@ -425,7 +425,14 @@ def test_a_text_is_found_in_base64_wherever_it_begins(start: int) -> None:
     assert before(PROMPT, "Basic eHh4") is None
 
 
-@pytest.mark.parametrize("missing", ["", "TOPIC", "BUCKET", "TABLE", "SECRET"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "",
+        "TOPIC",
+        *(pytest.param(m, marks=pytest.mark.full) for m in ("BUCKET", "TABLE", "SECRET")),
+    ],
+)
 def test_what_a_batch_says_of_its_own_errors_is_announced_but_not_logged(
     spied: Spied, missing: str
 ) -> None:

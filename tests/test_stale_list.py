@@ -86,7 +86,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.full] * (i % 2)) for i, n in enumerate(CASES)]
+)
 def test_every_batch_reaches_its_end_though_the_list(world: World, name: str) -> None:
     case = CASES[name]
     batches = [world.batch(SCRIPT) for _ in range(NUMBER)]
