@@ -24,8 +24,8 @@ HURRY = 4
 """How much faster the batches live than those of the scenario."""
 PATIENCE = 120
 """Seconds until all must be told and archived; on an idle machine it takes ten."""
-SCRIPTS = scenario()[7:12]
-"""Every end there is; more at once would only start more processes of the archiver."""
+SCRIPTS = scenario()[7:10]
+"""An end of each kind but cancelled; more at once would only start more processes of the archiver."""
 
 
 def told(stack: Stack) -> dict[str, dict[str, Any]]:
