@@ -25,7 +25,7 @@ HURRY = 4
 PATIENCE = 120
 """Seconds until all must be told and archived; on an idle machine it takes ten."""
 SCRIPTS = scenario()[7:10]
-"""An end of each kind but cancelled; more at once would only start more processes of the archiver."""
+"""Three kinds of ends; more at once would only start more processes of the archiver."""
 
 
 def told(stack: Stack) -> dict[str, dict[str, Any]]:
