@@ -15,6 +15,7 @@ BatchwatchError
 │   └── BadUploadError       what S3 has of it is of no use
 ├── LostLeaseError           somebody else works on the file now
 ├── RefusedEventError        an event that SNS will never take
+├── BusError                 the bus does not take an event this time
 ├── CrowdedError             too many mails at once
 ├── UnsafeIdError            an id that could lead somewhere else than it says
 ├── SecretError              the secret does not say which accounts to watch
@@ -115,6 +116,10 @@ class LostLeaseError(BatchwatchError):
 
 class RefusedEventError(BatchwatchError):
     """Raised when SNS calls an event invalid."""
+
+
+class BusError(BatchwatchError):
+    """Raised when the bus of EventBridge does not take an event this time."""
 
 
 class CrowdedError(BatchwatchError):

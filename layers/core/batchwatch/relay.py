@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
-from batchwatch.errors import BadMessageError, BatchwatchError
+from batchwatch.errors import BadMessageError, BusError
 from batchwatch.events import BatchEvent
 from batchwatch.report import Problem, Report
 
@@ -26,10 +26,6 @@ MOST = 10
 LARGEST = 256_000
 """Bytes that they may have together. One alone is smaller: it has been through SNS."""
 _UNREADABLE = "MalformedDetail"  # JSON to us, but not to EventBridge: numbers of more than 64 bits
-
-
-class BusError(BatchwatchError):
-    """Raised when the bus does not take an event this time."""
 
 
 class Letter(NamedTuple):
