@@ -80,7 +80,10 @@ def test_a_short_download_never_becomes_an_object_and_is_tried_again(
     assert archived(world, batch_id) == source(world, batch_id)
 
 
-@pytest.mark.parametrize("cut_after", [2 * MB, 9 * MB, 39 * MB])
+@pytest.mark.parametrize(
+    "cut_after",
+    [9 * MB, *(pytest.param(at * MB, marks=pytest.mark.full) for at in (2, 39))],
+)
 def test_a_download_that_is_cut_goes_on_where_it_was_cut(world: World, cut_after: int) -> None:
     batch_id = ended(world, output_bytes=40 * MB)
     world.openai.fault("/content", cut_after=cut_after, times=-1)
@@ -266,7 +269,7 @@ def test_an_object_that_an_earlier_try_left_is_kept_and_counts(world: World) -> 
     assert unfinished_uploads(world) == 0
 
 
-@pytest.mark.parametrize("size", [0, 40 * MB])
+@pytest.mark.parametrize("size", [0, pytest.param(40 * MB, marks=pytest.mark.full)])
 def test_an_object_that_is_not_the_file_is_never_taken_for_it(world: World, size: int) -> None:
     batch_id = ended(world, output_bytes=size)
     key = f"batches/account={ACCOUNT}/created=2026-11-18/{batch_id}/output.jsonl"
@@ -414,7 +417,11 @@ def test_a_404_is_waited_for_and_not_counted_as_a_try(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "then", [{"status": 503}, {"status": 429, "headers": {"retry-after": "5"}}, {"reset": True}]
+    "then",
+    [
+        {"status": 429, "headers": {"retry-after": "5"}},
+        *(pytest.param(t, marks=pytest.mark.full) for t in ({"status": 503}, {"reset": True})),
+    ],
 )
 def test_what_came_before_a_refusal_is_kept(world: World, then: dict[str, Any]) -> None:
     batch_id = ended(world, output_bytes=40 * MB)
@@ -447,7 +454,7 @@ def test_what_came_before_trouble_with_the_bucket_is_kept(world: World) -> None:
     assert archived(world, batch_id) == source(world, batch_id)
 
 
-@pytest.mark.parametrize("how", [{}, {"chunked": True}])
+@pytest.mark.parametrize("how", [{"chunked": True}, pytest.param({}, marks=pytest.mark.full)])
 def test_a_file_of_no_told_size_is_not_fetched_for_ever(world: World, how: dict[str, Any]) -> None:
     batch_id = ended(world, output_bytes=40 * MB)
     file_id = world.openai.batch(batch_id)["output_file_id"]

@@ -53,7 +53,9 @@ def finish(world: World, *batches: str) -> list[str]:
     return faults(collect(world, messages, batches))
 
 
-@pytest.mark.parametrize("seen_at", [1, 3, 60])
+@pytest.mark.parametrize(
+    "seen_at", [3, *(pytest.param(at, marks=pytest.mark.full) for at in (1, 60))]
+)
 def test_a_batch_missing_from_the_index_is_back_within_a_day(world: World, seen_at: int) -> None:
     batch_id = world.batch(script())
     world.poll(after=seen_at)

@@ -228,6 +228,7 @@ def test_a_walk_that_is_cut_goes_on_and_misses_nothing(
     assert mark(world).seen_through == world.clock.now - 2 * MINUTE
 
 
+@pytest.mark.full
 def test_a_walk_cut_by_time_goes_on_and_finds_what_is_made_meanwhile(
     world: World, small_pages: int
 ) -> None:

@@ -144,6 +144,7 @@ def test_an_answer_that_does_not_come_keeps_no_poll_from_its_end(world: World) -
     assert {event.subject for event in world.events()} == set(others)
 
 
+@pytest.mark.full
 def test_a_poll_ends_before_lambda_would_end_it_and_tells_what_it_left(
     world: World, invoke: Handlers
 ) -> None:
