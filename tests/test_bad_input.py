@@ -139,10 +139,14 @@ def test_a_row_that_cannot_be_read_is_set_aside_and_the_other_batch_goes_on(
 
     told = invoke("poller")
 
-    (warning,) = told.warnings()
+    warnings = told.warnings()
+    (warning,) = [w for w in warnings if w["error"] == "LedgerRowError"]
     shown = "…" if row == "an unsafe id" else bad["batch_id"]["S"]
-    assert (warning["batch_id"], warning["error"]) == (shown, "LedgerRowError")
-    assert told.metrics["Problems"] == 1
+    assert warning["batch_id"] == shown
+    # By the clock of handlers it may be the minute in which that account is found to have no key.
+    orphaned = [w for w in warnings if w["account"] == "other"]
+    assert len(warnings) == 1 + len(orphaned if row == "another account's" else [])
+    assert told.metrics["Problems"] == len(warnings)
     assert [e.subject for e in world.events()] == [good]
     kept = world.runtime.dynamodb.get_item(
         TableName="ledger", Key={name: bad[name] for name in ("account", "batch_id")}
