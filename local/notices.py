@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from batchwatch.notify.email import Email
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,25 +14,18 @@ if TYPE_CHECKING:
     from local.simulator.slack import SimulatedSlack
 
 
-class Mail(NamedTuple):
-    """A mail as SNS would send it."""
-
-    subject: str
-    text: str
-
-
 class Notices:
     """Every mail so far, and the stand-in for Slack."""
 
     def __init__(self, mailbox: Subscriber, slack: SimulatedSlack) -> None:
         self.slack = slack
-        self.mails: list[Mail] = []
+        self.mails: list[Email] = []
         self._mailbox = mailbox
 
-    def news(self) -> list[Mail]:
+    def news(self) -> list[Email]:
         """Return the mails that came since the last call."""
         envelopes = [json.loads(message) for message in self._mailbox.news()]
-        mails = [Mail(said["Subject"], said["Message"]) for said in envelopes]
+        mails = [Email(said["Subject"], said["Message"]) for said in envelopes]
         self.mails += mails
         return mails
 

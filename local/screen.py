@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchwatch.events import BatchEvent
-    from local.notices import Mail
+    from batchwatch.notify.email import Email
     from local.service import Batch
 
 _STYLE = {
@@ -52,7 +52,7 @@ class Lines:
             f"  {data.sequence:>2}  {event.type:<19} {batch.name:<18} {_counts(batch)}", flush=True
         )
 
-    def mail(self, mail: Mail) -> None:
+    def mail(self, mail: Email) -> None:
         """Show a mail as it arrives."""
         print(_letter(mail), flush=True)
 
@@ -77,7 +77,7 @@ class Json(Lines):
         del batch
         self._line({"kind": "event", "event": json.loads(event.frozen())})
 
-    def mail(self, mail: Mail) -> None:
+    def mail(self, mail: Email) -> None:
         """Show a mail as it arrives."""
         self._line({"kind": "mail", **mail._asdict()})
 
@@ -120,7 +120,7 @@ class Terminal(Lines):
     def event(self, batch: Batch, event: BatchEvent) -> None:
         """Tell of an event that came: the table shows it."""
 
-    def mail(self, mail: Mail) -> None:
+    def mail(self, mail: Email) -> None:
         """Show a mail as it arrives, above the table."""
         self._live.console.print(_letter(mail), markup=False, highlight=False)
 
@@ -143,7 +143,7 @@ class Terminal(Lines):
         self._live.update(Group(table, Text("\n".join(self._notes), style="dim")))
 
 
-def _letter(mail: Mail) -> str:
+def _letter(mail: Email) -> str:
     lines = (f"  │ {line}".rstrip() for line in mail.text.splitlines())
     return "\n".join([f"  ┌ Subject: {mail.subject}", *lines, "  └"])
 

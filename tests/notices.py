@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+from batchwatch.notify.email import Email
 from batchwatch.openai import BASE_URL
 from local.deploy import read_template
 from tests.world import ACCOUNT, KEY, client, subscribe
@@ -21,13 +22,6 @@ if TYPE_CHECKING:
 
 _TEMPLATE = read_template()
 _RESOURCES = _TEMPLATE["Resources"]
-
-
-class Mail(NamedTuple):
-    """What an address would get."""
-
-    subject: str
-    text: str
 
 
 @dataclass
@@ -83,10 +77,10 @@ class People:
             {"messageId": str(uuid.uuid4()), "body": body} for body in self.world._take(self.queue)
         ]
 
-    def mails(self) -> list[Mail]:
+    def mails(self) -> list[Email]:
         """Every mail since the last call."""
         said = map(json.loads, self.world._take(self._url("mail")))
-        return [Mail(envelope["Subject"], envelope["Message"]) for envelope in said]
+        return [Email(envelope["Subject"], envelope["Message"]) for envelope in said]
 
     def chats(self) -> list[dict[str, Any]]:
         """Every message for chat since the last call."""

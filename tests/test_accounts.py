@@ -200,3 +200,15 @@ def test_where_slack_is_stands_beside_the_accounts_and_is_read_with_them() -> No
         secrets.put_secret_value(SecretId="s", SecretString="{}")
         assert accounts.slack_url() == SLACK
     assert (read.accounts, read.troubles) == ([Account("a", KEY)], [])
+
+
+def test_a_field_of_the_secret_that_nobody_knows_is_told_and_harms_no_account() -> None:
+    text = json.dumps({"accounts": {"a": {"api_key": KEY}}, "slack_webhook": SLACK, KEY: "hidden"})
+
+    read = read_accounts(text)
+
+    assert [account.name for account in read.accounts] == ["a"]
+    assert read.troubles == []
+    assert [str(weak) for weak in read.weak] == [
+        "the secret has fields that nobody knows: …, slack_webhook"
+    ]

@@ -259,7 +259,9 @@ def test_prices_that_cannot_be_read_are_told_of_and_people_are_told_all_the_same
     done = people.tell(ended(1))
 
     assert (done.again, [type(p.error).__name__ for p in done.problems]) == ([], ["PricesError"])
-    assert "$" in people.mails()[0].text
+    (mail,) = people.mails()
+    assert "$" in mail.text
+    assert "the parameter Prices cannot be read" in " ".join(mail.text.split())
 
 
 MOST = 20

@@ -286,3 +286,28 @@ def test_the_layer_is_found_by_a_parameter_and_an_output_and_binds_nobody() -> N
     assert TEMPLATE["Outputs"]["LayerArn"]["Value"].value == "Core"
     assert RESOURCES["Core"]["Properties"]["RetentionPolicy"] == "Retain"
     assert not [name for name, output in TEMPLATE["Outputs"].items() if "Export" in output]
+
+
+def test_slack_gets_digests_and_alarms_and_lets_nobody_do_anything_from_there() -> None:
+    channel = RESOURCES["SlackChannelOfChat"]["Properties"]
+
+    assert [topic.value for topic in channel["SnsTopicArns"]] == ["Chat", "Alarms"]
+    assert "Policies" not in RESOURCES["SlackRole"]["Properties"]
+    assert channel["GuardrailPolicies"][0].value.endswith(":policy/AWSDenyAll")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        ("NotifyOn", ["batch.failed", "batch.failed, batch.lost"], ["", "batch.fail", "failed"]),
+        ("NotificationEmail", ["", "you@example.com"], ["you", "a@b c"]),
+        ("Prices", ["", '{"m": {"input": 2}}'], ["{", "2", "[]"]),
+        ("EventBus", ["", "default", "my.bus-2"], ["arn:aws:events:us-east-1:1:event-bus/b"]),
+    ],
+)
+def test_a_parameter_that_cannot_work_is_refused_before_anything_is_deployed(
+    parameter: str, good: list[str], bad: list[str]
+) -> None:
+    allowed = re.compile(TEMPLATE["Parameters"][parameter]["AllowedPattern"])
+
+    assert [text for text in [*good, *bad] if allowed.fullmatch(text)] == good

@@ -36,27 +36,22 @@ class Tone(StrEnum):
     NEUTRAL = "neutral"
 
 
-_SEVERITY = {
-    "lost": 0,
-    "failed": 1,
-    "files lost": 2,
-    "without success": 3,
-    "expired": 4,
-    "stalled": 5,
-    "unknown": 6,
-    "cancelled": 7,
-    "input lost": 8,
-    "completed with errors": 9,
-    "completed": 10,
-    "archived": 11,
+_TONES = {
+    "lost": Tone.BAD,
+    "failed": Tone.BAD,
+    "files lost": Tone.BAD,
+    "without success": Tone.BAD,
+    "expired": Tone.WARNING,
+    "stalled": Tone.WARNING,
+    "unknown": Tone.WARNING,
+    "cancelled": Tone.WARNING,
+    "input lost": Tone.WARNING,
+    "completed with errors": Tone.WARNING,
+    "completed": Tone.GOOD,
+    "archived": Tone.GOOD,
 }
 """What may be said of a batch, the worst first; other statuses come last."""
-_TONES = {
-    **dict.fromkeys(("lost", "failed", "files lost", "without success"), Tone.BAD),
-    **dict.fromkeys(("expired", "stalled", "unknown", "cancelled", "input lost"), Tone.WARNING),
-    "completed with errors": Tone.WARNING,
-    **dict.fromkeys(("completed", "archived"), Tone.GOOD),
-}
+_SEVERITY = {said: place for place, said in enumerate(_TONES)}
 _HAPPENED = {"without success": "no request succeeded"}
 _COUNTED = {
     "files lost": "with lost files",
@@ -80,7 +75,7 @@ class Fact(NamedTuple):
 class Entry(NamedTuple):
     """What became of one batch, by all of its events in the digest.
 
-    said     one of the keys of `_SEVERITY`, or another status: `in progress`
+    said     one of the keys of `_TONES`, or another status: `in progress`
     title    its name by its metadata, else its id
     events   in sequence, each once
     cost     where its end is told here, and the model has a known price

@@ -7,6 +7,7 @@ Whoever dies in between has told and not noted: then the digest comes once more,
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from batchwatch.batch import Batch
     from batchwatch.notify.channels import Channel
+    from batchwatch.notify.digest import Digest
     from batchwatch.notify.told import Told
     from batchwatch.prices import Cost
 
@@ -65,10 +67,17 @@ class Notifier(NamedTuple):
         claimed = self.told.claim(events, owner=owner, now=self.clock(), until=until)
         before = {event: told for event, told in claimed.items() if told is not None}
         now: dict[str, set[str]] = {event: set() for event in before}
+
+        @cache
+        def digest(*news: str) -> Digest:  # as a rule, every channel has the same
+            told = [events[event] for event in news]
+            return digest_of(told, stack=self.stack, bucket=self.bucket, price=self.price)
+
         for channel in self.channels:
             news = [event for event, told in before.items() if channel.name not in told]
             try:
-                self._send(channel, [events[event] for event in news])
+                if news:
+                    channel.send(digest(*news))
             except Exception as error:  # noqa: BLE001 - the other channels are told all the same
                 problems.append(Problem(error))
             else:
@@ -92,10 +101,6 @@ class Notifier(NamedTuple):
         except Exception as error:  # noqa: BLE001 - worth a line, and no more
             problems.append(Problem(error))
             return {}
-
-    def _send(self, channel: Channel, events: Sequence[BatchEvent]) -> None:
-        if events:
-            channel.send(digest_of(events, stack=self.stack, bucket=self.bucket, price=self.price))
 
 
 def _read(

@@ -18,6 +18,8 @@ REMEMBERED = 30 * 24 * 3600
 """Seconds: twice what a queue keeps, as a message may have been among the dead letters."""
 _AT_ONCE = 16
 _TURN = "#mail"
+_TURNS = 16
+"""So often a mail waits for its turn."""
 
 
 class Told:
@@ -73,7 +75,7 @@ class Told:
         self, seconds: float, clock: Callable[[], float], sleep: Callable[[float], None]
     ) -> bool:
         """Let `seconds` lie between two mails, whoever sends them; False if too many want to."""
-        for _ in range(_AT_ONCE):
+        for _ in range(_TURNS):
             now = clock()
             item = self._update(
                 _TURN,
