@@ -23,6 +23,8 @@ BatchwatchError
 ├── WeakSecretError          a part of the secret that is no use, and harms no account
 ├── RefusedWebhookError      a request that is not OpenAI's, as far as can be seen
 ├── PricesError              prices of your own that cannot be read
+├── ParameterError           a request that OpenAI would refuse, found out before it is sent
+├── RefusedJobError          a file of which no batch is made
 ├── LedgerRowError           a row of the table that cannot be read
 └── BadMessageError          a queue message of the wrong shape
 """
@@ -181,6 +183,14 @@ class RefusedWebhookError(BatchwatchError):
 
 class PricesError(BatchwatchError):
     """Raised when the parameter Prices is not what it should be; its text names the entry."""
+
+
+class ParameterError(BatchwatchError):
+    """Raised when a batch is asked for as OpenAI would refuse it; its text names the parameter."""
+
+
+class RefusedJobError(BatchwatchError):
+    """Raised when no batch is made of a file; its text tells its owner why, and what to do."""
 
 
 class LedgerRowError(BatchwatchError):
