@@ -139,7 +139,7 @@ MUTANTS = {
             Swap(
                 "outbox.Outbox.deliver",
                 "self.publisher.publish(event, frozen)",
-                "record = self.ledger.mark_published(record, sequence);"
+                "item = self.table.mark_published(item, sequence);"
                 " self.publisher.publish(event, frozen)",
             ),
         ),
@@ -160,7 +160,7 @@ MUTANTS = {
     ),
     "closes without a condition": Mutant(
         (
-            Swap("outbox.Outbox.deliver", "record.settled and record.open", "record.terminal"),
+            Swap("outbox.Outbox.deliver", "item.settled and item.open", "item.terminal"),
             Swap("ledger.Ledger.close", "=_DONE,", '=f"attribute_exists(v) OR {_DONE}",'),
         ),
         "ended/dies-after",

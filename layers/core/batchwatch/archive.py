@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-    from batchwatch.events import BatchEvent
+    from batchwatch.job_events import Event
 
 _ALREADY_THERE = "PreconditionFailed"
 _NO_UPLOAD = "NoSuchUpload"  # completed (and the answer was lost), aborted or dropped
@@ -75,7 +75,7 @@ class Archive:
         tally = Tally().add(body)
         return self._stored(key, tally) if self._put(key, body) else self.found(key, tally)
 
-    def keep(self, event: BatchEvent, frozen: str) -> None:
+    def keep(self, event: Event, frozen: str) -> None:
         """Keep an event as an object, once: `events/ACCOUNT/BATCH/0001-batch.completed.json`."""
         name = f"{event.data.sequence:04d}-{event.type}.json"
         self._put(f"events/{event.data.account}/{event.subject}/{name}", frozen.encode())

@@ -24,12 +24,14 @@ _LONGEST_SUBJECT = 99  # SNS: under 100 ASCII characters
 _LONGEST_ATTRIBUTE = 256
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """Something an event is made of; further fields are kept."""
+
     # Errors never repeat what a batch holds: they are logged.
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
 
-class ArchivedFile(_Part):
+class ArchivedFile(Part):
     """How a file of a batch ended. `crc32`: eight hex digits over the whole; `lines`: newlines.
 
     `location`: where a file is that is `elsewhere`, in storage of the customer's own; providers
@@ -52,7 +54,7 @@ class ArchivedFile(_Part):
         return said
 
 
-class Stalled(_Part):
+class Stalled(Part):
     """Why a batch seems to stand still, for how many whole seconds, and what is usual."""
 
     reason: str
@@ -60,7 +62,7 @@ class Stalled(_Part):
     usual: str
 
 
-class BatchEventData(_Part):
+class BatchEventData(Part):
     """What happened to a batch; `batch` is the object as OpenAI showed it.
 
     `files` are by the name of a role: one of `Role`, or one of a later version. `reduced`: all
@@ -79,8 +81,8 @@ class BatchEventData(_Part):
     reduced: bool = False
 
 
-class BatchEvent(_Part):
-    """One event of one batch; `subject` is the id of the batch, `time` is OpenAI's own."""
+class Envelope(Part):
+    """What CloudEvents wants of every event; `subject` is the id of what it is about."""
 
     specversion: Literal["1.0"] = "1.0"
     id: str
@@ -89,6 +91,11 @@ class BatchEvent(_Part):
     subject: str
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
+
+
+class BatchEvent(Envelope):
+    """One event of one batch; `subject` is the id of the batch, `time` is OpenAI's own."""
+
     dataschema: str = SCHEMA
     data: BatchEventData
 
@@ -118,7 +125,7 @@ class BatchEvent(_Part):
             "model": batch.model,
             "outcome": outcome(batch),
         }
-        return {name: _printable(text)[:_LONGEST_ATTRIBUTE] for name, text in said.items() if text}
+        return told_attributes(said)
 
     @property
     def headline(self) -> str:
@@ -126,8 +133,7 @@ class BatchEvent(_Part):
         counts = self.data.batch.counts
         done = f" {counts.completed or 0}/{counts.total}" if counts else ""
         what = self.type.removeprefix("batch.")
-        line = f"{what}{done} {self.subject} ({self.data.account})"
-        return _printable(line)[:_LONGEST_SUBJECT]
+        return headline_of(f"{what}{done} {self.subject} ({self.data.account})")
 
 
 def event_id(account: str, batch_id: str, kind: str, apart: str = "") -> str:
@@ -189,6 +195,16 @@ def make_event(  # noqa: PLR0913 - an event is all of these
             stalled=stalled,
         ),
     )
+
+
+def told_attributes(said: Mapping[str, str | None]) -> dict[str, str]:
+    """Make message attributes as SNS takes them; it refuses empty ones."""
+    return {name: _printable(text)[:_LONGEST_ATTRIBUTE] for name, text in said.items() if text}
+
+
+def headline_of(line: str) -> str:
+    """Make a subject as SNS takes it."""
+    return _printable(line)[:_LONGEST_SUBJECT]
 
 
 def _printable(text: str) -> str:

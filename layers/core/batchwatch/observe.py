@@ -41,7 +41,7 @@ class Observer(NamedTuple):
 
     by: str
     ledger: Ledger
-    outbox: Outbox
+    outbox: Outbox[Record]
     orders: Orders
     rules: Rules
     clock: Callable[[], float] = time.time

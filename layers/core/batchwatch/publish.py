@@ -11,7 +11,7 @@ from batchwatch.errors import RefusedEventError
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
-    from batchwatch.events import BatchEvent
+    from batchwatch.job_events import Event
 
 
 _REFUSED = {"InvalidParameter", "ParameterValueInvalid", "ValidationException"}
@@ -24,7 +24,7 @@ class Publisher:
         self._sns = sns
         self._topic = topic
 
-    def publish(self, event: BatchEvent, frozen: str) -> None:
+    def publish(self, event: Event, frozen: str) -> None:
         """Announce an event as frozen; the same text each time it is repeated.
 
         RefusedEventError if SNS will never take it: nobody has received it then, nor will.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from batchwatch.events import BatchEvent
+    from batchwatch.job_events import Event
 
 
 class Told(NamedTuple):
@@ -57,7 +57,7 @@ class Report:
     repairs: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, events: Iterable[BatchEvent]) -> Self:
+    def of(cls, events: Iterable[Event]) -> Self:
         """Report events that were published; the batches in them are not held on to."""
         return cls(
             events=[

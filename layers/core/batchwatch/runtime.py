@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from batchwatch.openai import Account
+    from batchwatch.record import Record
 
 # The defaults wait a minute for an answer, three times: longer than a poll lives.
 # Several accounts with eight threads each share the connections of a client.
@@ -169,7 +170,7 @@ class Runtime:
         return Ledger(self.dynamodb, self.settings.table)
 
     @cached_property
-    def outbox(self) -> Outbox:
+    def outbox(self) -> Outbox[Record]:
         """From the table to the topic and the bucket."""
         return Outbox(self.ledger, Publisher(self.sns, self.settings.topic), self.archive)
 

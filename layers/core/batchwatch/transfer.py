@@ -105,7 +105,7 @@ class Transfer(NamedTuple):
     """The collaborators of the archiver. `tries`: how often a file may come out wrong."""
 
     ledger: Ledger
-    outbox: Outbox
+    outbox: Outbox[Record]
     archive: Archive
     rules: Rules
     tries: int

@@ -1,0 +1,159 @@
+"""What is announced of jobs, and any event at all: CloudEvents 1.0 in JSON, as in events.py."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import Discriminator, Tag, TypeAdapter
+
+from batchwatch.events import (
+    ArchivedFile,
+    BatchEvent,
+    Envelope,
+    Part,
+    headline_of,
+    told_attributes,
+)
+
+SCHEMA = "urn:batchwatch:schema:job-event:1"
+
+
+class JobPart(Part):
+    """A part of a job: what became of some of its requests, as one batch.
+
+    state      waiting, submitted, ended; or never sent: cancelled, refused
+    status     how its batch ended, `lost` if OpenAI knows it no more
+    requests   how many; of them `completed` and `failed`, once it has ended
+    reason     why it waits, was refused or came to nothing
+    """
+
+    number: int
+    state: str
+    endpoint: str
+    model: str
+    requests: int
+    batch_id: str | None = None
+    status: str | None = None
+    completed: int | None = None
+    failed: int | None = None
+    reason: str | None = None
+
+
+class Waiting(Part):
+    """Why parts of a job have not been sent yet, since when, and how many."""
+
+    reason: str
+    since: datetime
+    parts: int
+
+
+class JobTotals(Part):
+    """What became of the requests of a job; `unfinished` were never answered, or never sent."""
+
+    requests: int
+    completed: int
+    failed: int
+    unfinished: int
+
+
+class JobEventData(Part):
+    """What happened to a job: a file that was dropped, sent as one batch or several.
+
+    status     that of the job: submitted, waiting, completed, cancelled, refused
+    requests   lines that were taken; `rejected` ones were not, and `report` tells why
+    files      the answers of all parts, merged, once the job has ended
+    reason     why it was refused
+    reduced    all but its id and status is left out, as SNS refused the whole
+    """
+
+    account: str
+    status: str
+    sequence: int
+    observed_at: datetime
+    object: str
+    version: str | None = None
+    requests: int = 0
+    rejected: int = 0
+    report: str | None = None
+    parts: tuple[JobPart, ...] = ()
+    waiting: Waiting | None = None
+    totals: JobTotals | None = None
+    files: dict[str, ArchivedFile] | None = None
+    reason: str | None = None
+    reduced: bool = False
+
+
+class JobEvent(Envelope):
+    """One event of one job; `subject` is the id of the job."""
+
+    dataschema: str = SCHEMA
+    data: JobEventData
+
+    def frozen(self) -> str:
+        """Return the one text of this event; what says nothing is left out."""
+        maybe = ("waiting", "totals", "files", "reason", "report")
+        left_out = {name for name in maybe if getattr(self.data, name) is None}
+        left_out |= set() if self.data.reduced else {"reduced"}
+        return self.model_dump_json(exclude={"data": left_out})
+
+    def reduced(self) -> Self:
+        """Return this event without its parts and files, under another name."""
+        less: dict[str, Any] = {
+            "parts": (),
+            "files": None,
+            "waiting": None,
+            "reason": None,
+            "reduced": True,
+        }
+        name = str(uuid.uuid5(uuid.UUID(self.id), "reduced"))
+        return self.model_copy(update={"id": name, "data": self.data.model_copy(update=less)})
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What filter policies may ask for."""
+        said: dict[str, str | None] = {
+            "type": self.type,
+            "status": self.data.status,
+            "account": self.data.account,
+            "outcome": self.outcome,
+        }
+        for name in ("endpoint", "model"):  # of a job with several, neither
+            values = {getattr(part, name) for part in self.data.parts}
+            said[name] = values.pop() if len(values) == 1 else None
+        return told_attributes(said)
+
+    @property
+    def outcome(self) -> str | None:
+        """How much of a job that has ended succeeded: all, some, none."""
+        totals = self.data.totals
+        if totals is None:
+            return None
+        if totals.completed == totals.requests:
+            return "all"
+        return "some" if totals.completed else "none"
+
+    @property
+    def headline(self) -> str:
+        """One line for people: `job completed 980/1000 nightly.jsonl (default)`."""
+        totals = self.data.totals
+        done = f" {totals.completed}/{totals.requests}" if totals else ""
+        name = self.data.object.rpartition("/")[2]
+        return headline_of(f"job {self.data.status}{done} {name} ({self.data.account})")
+
+
+def _kind(said: Any) -> str:
+    kind = said.get("type") if isinstance(said, dict) else getattr(said, "type", None)
+    return "job" if str(kind).startswith("job.") else "batch"
+
+
+Event: TypeAlias = BatchEvent | JobEvent
+AnyEvent: TypeAlias = Annotated[
+    Annotated[BatchEvent, Tag("batch")] | Annotated[JobEvent, Tag("job")], Discriminator(_kind)
+]
+"""Any event on the topic, told apart by `type`; a Powertools envelope takes it, too."""
+_any_event: TypeAdapter[Event] = TypeAdapter(AnyEvent)
+
+
+def read_event(text: str | bytes) -> Event:
+    """Read an event of either kind; pydantic's ValidationError where it is none."""
+    return _any_event.validate_json(text)
