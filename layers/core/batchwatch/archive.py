@@ -16,7 +16,7 @@ from batchwatch.errors import BadUploadError, ShortDownloadError
 from batchwatch.record import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
@@ -176,6 +176,16 @@ class Archive:
         for piece in body.iter_chunks(_PIECE):
             tally = tally.add(piece)
         return self._stored(key, tally)
+
+    def read(self, key: str, start: int = 0) -> Iterator[bytes]:
+        """Read an object from byte `start` on, bit by bit."""
+        part = {"Range": f"bytes={start}-"} if start else {}
+        body = self._s3.get_object(Bucket=self._bucket, Key=key, **part)["Body"]  # type: ignore[arg-type]
+        yield from body.iter_chunks(_PIECE)
+
+    def last_byte(self, key: str, size: int) -> bytes:
+        """Read the last byte of an object of that size; none of an empty one."""
+        return b"".join(self.read(key, size - 1)) if size else b""
 
     def uri(self, key: str) -> str:
         """Return the address of an object."""

@@ -25,6 +25,7 @@ BatchwatchError
 ├── PricesError              prices of your own that cannot be read
 ├── ParameterError           a request that OpenAI would refuse, found out before it is sent
 ├── RefusedJobError          a file of which no batch is made
+├── OrphanError              a batch of ours that is one too many
 ├── LedgerRowError           a row of the table that cannot be read
 └── BadMessageError          a queue message of the wrong shape
 """
@@ -191,6 +192,10 @@ class ParameterError(BatchwatchError):
 
 class RefusedJobError(BatchwatchError):
     """Raised when no batch is made of a file; its text tells its owner why, and what to do."""
+
+
+class OrphanError(BatchwatchError):
+    """Raised when a batch turns up that nobody needs."""
 
 
 class LedgerRowError(BatchwatchError):

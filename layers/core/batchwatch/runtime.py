@@ -30,6 +30,15 @@ from batchwatch.publish import Publisher
 from batchwatch.relay import Relay
 from batchwatch.settings import Settings
 from batchwatch.stall import Limits
+from batchwatch.submit.desk import Desk
+from batchwatch.submit.inbox import Inbox, Rewritten
+from batchwatch.submit.inbox_queue import InboxQueue
+from batchwatch.submit.intake import Intake
+from batchwatch.submit.jobs import Jobs
+from batchwatch.submit.parts import PART_BYTES
+from batchwatch.submit.sending import Sending
+from batchwatch.submit.submitter import Submitter
+from batchwatch.submit.telling import Narrator
 from batchwatch.sweep import Sweep
 from batchwatch.telling import Rules
 from batchwatch.transfer import Archiver, Transfer
@@ -150,6 +159,67 @@ class Runtime:
         return Relay(self.eventbridge, s.event_bus, DeadLetters(self.sqs, s.relay_dead_letters))
 
     @cached_property
+    def submitter(self) -> Submitter:
+        """What Submitter does with a dropped file, or with what is to be cancelled."""
+        return Submitter(
+            jobs=self.jobs,
+            desk=self.desk,
+            queue=self._inbox_queue,
+            accounts=self.accounts,
+            openai=self.openai,
+            intake=self._intake,
+            archive=self.archive,
+            narrator=self._narrator,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def _intake(self) -> Intake:
+        s = self.settings
+        parts = Archive(self.s3, s.bucket, part_bytes=PART_BYTES)
+        rejected = Rewritten(self.s3, s.bucket, part_bytes=PART_BYTES)
+        return Intake(Inbox(self.s3, s.bucket), parts, rejected, self.accounts, s.on_bad_lines)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What Submitter does at each tick."""
+        marks = Watermarks(self.dynamodb, self.settings.table)
+
+        def list_is_stale(account: str) -> bool:
+            return marks.get(account).stale_until > self.clock()
+
+        sending = Sending(self.jobs, self.ledger, self._narrator, list_is_stale, self.clock)
+        return Desk(
+            jobs=self.jobs,
+            ledger=self.ledger,
+            outbox=Outbox(self.jobs, self._publisher, self.archive),
+            queue=self._inbox_queue,
+            accounts=self.accounts,
+            openai=self.openai,
+            sending=sending,
+            narrator=self._narrator,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The table of jobs."""
+        return Jobs(self.dynamodb, self.settings.jobs)
+
+    @cached_property
+    def _inbox_queue(self) -> InboxQueue:
+        s = self.settings
+        return InboxQueue(self.sqs, s.inbox_queue, DeadLetters(self.sqs, s.inbox_dead_letters))
+
+    @cached_property
+    def _narrator(self) -> Narrator:
+        return Narrator(f"urn:batchwatch:{self.settings.stack}", self.settings.bucket)
+
+    @cached_property
+    def _publisher(self) -> Publisher:
+        return Publisher(self.sns, self.settings.topic)
+
+    @cached_property
     def rules(self) -> Rules:
         """How batches are watched here."""
         s = self.settings
@@ -172,7 +242,7 @@ class Runtime:
     @cached_property
     def outbox(self) -> Outbox[Record]:
         """From the table to the topic and the bucket."""
-        return Outbox(self.ledger, Publisher(self.sns, self.settings.topic), self.archive)
+        return Outbox(self.ledger, self._publisher, self.archive)
 
     @cached_property
     def archive(self) -> Archive:

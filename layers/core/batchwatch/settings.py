@@ -25,6 +25,10 @@ class Settings(BaseModel):
     prices: str = ""
     event_bus: str = ""
     relay_dead_letters: str = ""
+    jobs: str = ""
+    inbox_queue: str = ""
+    inbox_dead_letters: str = ""
+    on_bad_lines: Literal["quarantine", "refuse"] = "quarantine"
     grace: float = 600
     progress_steps: int = 10
     tries: int = 20

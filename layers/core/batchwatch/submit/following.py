@@ -1,0 +1,120 @@
+"""What becomes of a part, by what is known of its batch or why it has none. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from batchwatch.batch import Role, Status
+from batchwatch.errors import AccessError, NotFoundError, RateLimitedError
+from batchwatch.record import FileState
+from batchwatch.submit.job import Held, Part, PartState, Piece, Why
+from batchwatch.submit.queueing import backoff
+
+if TYPE_CHECKING:
+    from batchwatch.batch import Batch
+    from batchwatch.errors import OpenAIError
+    from batchwatch.record import Record
+
+UPLOAD_AGAIN, GIVE_UP = 3, 6
+"""How often a file is not found until it is sent again, and until its part is given up."""
+_LIMIT = re.compile(r"enqueued (token|request) limit", re.IGNORECASE)
+_LOST_FILE = re.compile(r"cannot find file|no such file", re.IGNORECASE)
+
+
+def followed(part: Part, record: Record, now: float, live: int) -> Part:
+    """Return a part as it is now that the ledger says this of its batch.
+
+    `live`: how many batches its line has, this one among them.
+    """
+    batch = record.batch
+    if part.state is not PartState.LIVE or batch is None:
+        return part
+    if record.abandoned:
+        lost = "OpenAI does not know its batch any more"
+        return part.but(state=PartState.ENDED, status="lost", reason=lost)
+    if record.status is Status.FAILED and (why := refused_unrun(batch)):
+        again = part.but(state=PartState.UPLOADED, batch_id=None, round=part.round + 1, begun=False)
+        return held(again, why, now, live - 1)
+    if record.terminal and record.archived:
+        return _ended(part, record, batch)
+    begun = record.status is not None and record.status.rank > Status.VALIDATING.rank
+    return part.but(begun=True, held=None) if begun else part
+
+
+def held(part: Part, why: Why, now: float, live: int = 0) -> Part:
+    """Let an unsent part wait; a file that is not found for long is sent again, or given up."""
+    before = part.held
+    tries = before.tries + 1 if before and before.why is why else 1
+    part = part.but(held=Held(why=why, until=now + backoff(tries), tries=tries, live=live))
+    if why is not Why.FILE_NOT_READY or tries < UPLOAD_AGAIN:
+        return part
+    if tries >= GIVE_UP:
+        return refused(part, "OpenAI does not find the file that was uploaded")
+    return part.but(state=PartState.PLANNED, file_id=None)
+
+
+def refused(part: Part, reason: str) -> Part:
+    """Give a part up that OpenAI will not take."""
+    return part.but(state=PartState.REFUSED, reason=reason, held=None)
+
+
+def why_refused(error: OpenAIError) -> Why | None:
+    """Tell why a batch was not made, where another try may succeed; None where none can."""
+    if error.limited:
+        return Why.TOKEN_LIMIT
+    if isinstance(error, RateLimitedError):
+        return Why.RATE_LIMITED
+    if isinstance(error, AccessError):
+        return Why.ACCOUNT_REFUSED
+    if isinstance(error, NotFoundError) or "input_file_id" in str(error):
+        return Why.FILE_NOT_READY
+    return Why.UNREACHABLE if error.passing else None
+
+
+def refused_unrun(batch: Batch) -> Why | None:
+    """Tell why a batch failed, if that says nothing against what was asked."""
+    for error in batch.errors.data if batch.errors else []:
+        if error.code == "token_limit_exceeded" or _LIMIT.search(error.message or ""):
+            return Why.TOKEN_LIMIT
+        if error.line is None and _LOST_FILE.search(error.message or ""):
+            return Why.FILE_NOT_READY
+    return None
+
+
+def _ended(part: Part, record: Record, batch: Batch) -> Part:
+    counts = batch.counts
+    output = record.files.get(Role.OUTPUT)
+    lines = output.lines if output and output.state is FileState.ARCHIVED else None
+    said = counts.completed if counts else None
+    return part.but(
+        state=PartState.ENDED,
+        begun=True,
+        held=None,
+        status=str(record.status),
+        completed=lines or 0 if said is None else said,
+        failed=(counts.failed if counts else None) or 0,
+        pieces=_pieces(record),
+        reason=_reason(record, batch),
+    )
+
+
+def _pieces(record: Record) -> dict[Role, Piece]:
+    pieces = {}
+    for role in (Role.OUTPUT, Role.ERROR):
+        file = record.files.get(role)
+        if file and file.state is FileState.ARCHIVED and file.s3_uri:
+            key = file.s3_uri.removeprefix("s3://").partition("/")[2]
+            pieces[role] = Piece(key=key, size=file.bytes or 0)
+    return pieces
+
+
+def _reason(record: Record, batch: Batch) -> str | None:
+    """Say what is missing: why validation failed, or a file that could not be archived."""
+    for error in batch.errors.data if batch.errors else []:
+        return ": ".join(filter(None, (error.code, error.message)))[:300]
+    lost = [role for role, file in record.files.items() if file.state in _LOST]
+    return f"not archived: {', '.join(sorted(lost))}" if lost else None
+
+
+_LOST = {FileState.GONE, FileState.FAILED, FileState.ELSEWHERE}

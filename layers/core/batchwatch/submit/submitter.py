@@ -1,0 +1,249 @@
+"""What Submitter does: a dropped file becomes a job, a job its batches, and one may be cancelled."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from batchwatch.batch import safe_id
+from batchwatch.errors import (
+    BadMessageError,
+    BatchwatchError,
+    LostLeaseError,
+    OpenAIError,
+    OutOfTimeError,
+)
+from batchwatch.record import QUEUE, Lease
+from batchwatch.report import Problem, Report
+from batchwatch.submit.desk import to_upload
+from batchwatch.submit.following import held, refused, why_refused
+from batchwatch.submit.inbox_queue import Dropped, read_message
+from batchwatch.submit.intake import NotTakenError
+from batchwatch.submit.job import FINAL, Job, Outcome, PartState, Stage, job_id_of
+from batchwatch.submit.merging import Merging
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from batchwatch.accounts import Accounts
+    from batchwatch.archive import Archive
+    from batchwatch.batch import Role
+    from batchwatch.openai import Account, OpenAI
+    from batchwatch.record import File
+    from batchwatch.submit.desk import Desk
+    from batchwatch.submit.inbox_queue import InboxQueue
+    from batchwatch.submit.intake import Intake
+    from batchwatch.submit.job import Part
+    from batchwatch.submit.jobs import Jobs
+    from batchwatch.submit.telling import Narrator
+    from batchwatch.transfer import Shift
+
+LONGEST_RETRY = 300
+_FEW = 2
+"""Seconds until somebody else's work is looked at again, at least."""
+
+
+class Submitter(NamedTuple):
+    """Works off the inbox queue."""
+
+    jobs: Jobs
+    desk: Desk
+    queue: InboxQueue
+    accounts: Accounts
+    openai: Callable[[Account], OpenAI]
+    intake: Intake
+    archive: Archive
+    narrator: Narrator
+    clock: Callable[[], float]
+
+    def work(self, message: dict[str, Any], shift: Shift) -> Report:
+        """Do what a message asks. With `again` set it is not done and comes back then."""
+        try:
+            said = read_message(message.get("body", ""))
+            report = self._job(said, shift)
+        except BadMessageError as error:
+            self.queue.set_aside(message)
+            return Report(problems=[Problem(error)])
+        except Exception as error:  # noqa: BLE001 - told, and tried again
+            received = int(message.get("attributes", {}).get("ApproximateReceiveCount", 1))
+            wait = 0.0 if isinstance(error, OutOfTimeError) else 2.0 ** min(received, 10)
+            report = Report(problems=[Problem(error)], again=min(wait, LONGEST_RETRY))
+        if report.again is not None:
+            self.queue.again(message, report.again)
+        return report
+
+    def _job(self, said: Any, shift: Shift) -> Report:
+        if isinstance(said, Dropped):
+            if not self.intake.wants(said.detail.object.key):
+                return Report()
+            job_id = self._begun(said).job_id
+        else:
+            job_id = said.job
+        taken = self.jobs.change(job_id, partial(_taken_up, shift=shift, now=self.clock())).job
+        if taken.lease is None or taken.lease.owner != shift.owner:
+            late = taken.lease.until - self.clock() if taken.lease else _FEW
+            return Report() if taken.stage is Stage.DONE else Report(again=max(_FEW, late))
+        try:
+            report = self._advance(taken, shift)
+        finally:
+            self.jobs.change(job_id, partial(_laid_down, owner=shift.owner))
+        return report + self.desk.deliver(job_id)
+
+    def _begun(self, said: Dropped) -> Job:
+        found = said.detail.object
+        job_id = job_id_of(said.detail.bucket.name, found.key, said.unique)
+        return self.jobs.begin(
+            Job(
+                job_id=job_id,
+                key=found.key,
+                version=found.version,
+                size=found.size,
+                arrived=said.time.timestamp(),
+            )
+        )
+
+    def _advance(self, job: Job, shift: Shift) -> Report:
+        report = Report()
+        if job.stage is Stage.READING:
+            job = self._read(job, shift)
+        if job.stage is Stage.SENDING:
+            report += self._upload(job, shift)
+            report += self.desk.serve(job.account, shift.stop_at)
+        if job.stage is Stage.MERGING:
+            self._merge(job, shift)
+        return report
+
+    def _read(self, job: Job, shift: Shift) -> Job:
+        """Read the file, and plan the parts; or tell its owner why not."""
+        try:
+            taken = self.intake.take(job, shift.owner, self._late(shift))
+        except NotTakenError as error:
+            return self._refuse(job, error)
+
+        def note(job: Job) -> Job | None:
+            if job.stage is not Stage.READING:
+                return None
+            return job.but(stage=Stage.SENDING, **taken._asdict())
+
+        return self.jobs.change(job.job_id, note).job
+
+    def _refuse(self, job: Job, error: NotTakenError) -> Job:
+        def note(job: Job) -> Job | None:
+            if job.stage is not Stage.READING:
+                return None
+            told = job.but(report=error.report, account=error.account or job.account)
+            return self.narrator.ended(told, Outcome.REFUSED, self.clock(), str(error))
+
+        return self.jobs.change(job.job_id, note).job
+
+    def _upload(self, job: Job, shift: Shift) -> Report:
+        """Send the parts to OpenAI as files; what is refused for now waits for the tick."""
+        for part in to_upload(job, self.clock()):
+            if self.clock() >= shift.stop_at:
+                raise OutOfTimeError("the time of this invocation was over")
+            openai = self.openai(self.accounts.get(job.account))
+            name = f"{job.job_id}-{part.number:04d}.jsonl"
+            try:
+                file = openai.upload(name, part.size, partial(self.archive.read, part.key))
+            except OpenAIError as error:
+                self._not_uploaded(job, part, error)
+                return Report(problems=[Problem(error, job.account)])
+            there = part.but(state=PartState.UPLOADED, file_id=file.id, uploaded_at=self.clock())
+            job = self.jobs.change(job.job_id, partial(_instead, part=part, other=there)).job
+            if job.cancelled:
+                break
+        return Report()
+
+    def _not_uploaded(self, job: Job, part: Part, error: OpenAIError) -> None:
+        now, why = self.clock(), why_refused(error)
+        after = held(part, why, now) if why else refused(part, str(error))
+
+        def note(job: Job) -> Job | None:
+            noted = _instead(job, part=part, other=after)
+            return self.narrator.waiting(noted, why, now) if noted and why else noted
+
+        self.jobs.change(job.job_id, note)
+
+    def _merge(self, job: Job, shift: Shift) -> None:
+        def keep(role: Role, file: File) -> None:
+            def note(job: Job) -> Job:
+                if job.lease is None or job.lease.owner != shift.owner:
+                    raise LostLeaseError("the lease has passed to another worker")
+                return job.but(merged={**job.merged, role: file})
+
+            self.jobs.change(job.job_id, note)
+
+        Merging(self.archive, job, keep, self._late(shift)).merge()
+        self.jobs.change(
+            job.job_id, lambda job: self.desk.ended(job) if job.stage is Stage.MERGING else None
+        )
+
+    def cancel(self, wanted: object, account: object = None) -> dict[str, object]:
+        """Cancel a job or a batch; the answer says what is being done, or what is wrong."""
+        try:
+            if not isinstance(wanted, str):
+                raise BadMessageError('cancel wants the id of a job or batch: {"cancel": "job_…"}')
+            named = safe_id(account) if isinstance(account, str) else None
+            return self._cancel_job(wanted) or self._cancel_batch(safe_id(wanted), named)
+        except BatchwatchError as error:
+            return {"cancel": wanted, "error": str(error)}
+
+    def _cancel_job(self, job_id: str) -> dict[str, object] | None:
+        job = self.jobs.get(job_id)
+        if job is None:
+            return None
+        if job.stage is Stage.DONE:
+            raise BadMessageError(f"{job_id} has already ended: {job.outcome}")
+        job = self.jobs.change(job_id, self._cancelled).job
+        problems = self.desk.cancel(job).problems
+        job = self.jobs.change(job_id, self.desk.moved_on).job
+        self.desk.deliver(job_id)
+        unsent = [part.number for part in job.parts if part.state is PartState.DROPPED]
+        live = [part.batch_id for part in job.parts if part.state not in FINAL and part.batch_id]
+        return {
+            "cancel": job_id,
+            "status": "cancelled" if job.stage is Stage.DONE else "cancelling",
+            "parts_never_sent": unsent,
+            "batches_cancelling": live,
+            "problems": [str(problem.error) for problem in problems],
+        }
+
+    def _cancelled(self, job: Job) -> Job:
+        job = job.but(cancelled=True)
+        if job.stage is Stage.READING:
+            return self.narrator.ended(job, Outcome.CANCELLED, self.clock())
+        return self.desk.moved_on(job) or job
+
+    def _cancel_batch(self, batch_id: str, account: str | None) -> dict[str, object]:
+        names = [account] if account else [each.name for each in self.accounts.all().accounts]
+        known = [name for name in names if self.desk.ledger.get(name, batch_id).v]
+        if not known and len(names) > 1:
+            raise BadMessageError(
+                f"no job or batch {batch_id} is known; if it is one, name its account: "
+                f'{{"cancel": "{batch_id}", "account": "…"}}'
+            )
+        name = (known or names)[0]
+        said = self.openai(self.accounts.get(name)).cancel(batch_id)
+        return {"cancel": batch_id, "account": name, "status": said.named_status}
+
+    def _late(self, shift: Shift) -> Callable[[], bool]:
+        return lambda: self.clock() >= shift.stop_at
+
+
+def _taken_up(job: Job, *, shift: Shift, now: float) -> Job | None:
+    """Take a job up, unless somebody is at it; an order that waits in the queue is nobody."""
+    if job.stage is Stage.DONE:
+        return None
+    by_another = job.lease is not None and job.lease.owner not in {QUEUE, shift.owner}
+    if by_another and job.leased(now):
+        return None
+    return job.but(lease=Lease(owner=shift.owner, until=shift.until))
+
+
+def _laid_down(job: Job, *, owner: str) -> Job | None:
+    ours = job.lease is not None and job.lease.owner == owner
+    return job.but(lease=None) if ours else None
+
+
+def _instead(job: Job, *, part: Part, other: Part) -> Job | None:
+    return job.with_part(other) if job.part(part.number) == part else None
