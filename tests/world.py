@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,6 +17,7 @@ from moto import mock_aws
 from batchwatch.events import BatchEvent
 from batchwatch.runtime import Runtime
 from batchwatch.settings import Settings
+from batchwatch.submit.job import job_id_of
 from batchwatch.transfer import Shift
 from local.deploy import read_template
 from tests.signed import SECRET, webhook
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
     from batchwatch.record import Record
     from batchwatch.report import Report
+    from batchwatch.submit.job import Job
+    from batchwatch.submit.submitter import Submitter
+    from batchwatch.transfer import Archiver
     from batchwatch.webhook import Heard
     from local.simulator import Script, SimulatedOpenAI
 
@@ -126,16 +131,38 @@ class World:
 
     def archive(self) -> list[Report]:
         """Work off the archive queue once; what is not done stays there, for later."""
-        shift = Shift("worker", self.clock.now + 60)
-        reports = []
-        for message in self._receive(self.environment[_QUEUE]):
-            report = self.runtime.archiver.work(as_lambda_sees(message), shift)
-            reports.append(report)
-            if report.again is None:
-                self._delete(self.environment[_QUEUE], message)
-            else:  # the wait is over as soon as the test says so, by the next call
-                self.runtime.orders.again(as_lambda_sees(message), 0)
-        return reports
+        return self._worked_off(_QUEUE, self.runtime.archiver)
+
+    def drop(self, name: str, content: bytes, **metadata: str) -> str:
+        """Put a file into the inbox; return the id of its job, once the queue tells of it."""
+        bucket, key = self.environment["BATCHWATCH_BUCKET"], f"inbox/{name}"
+        put = client("s3").put_object(Bucket=bucket, Key=key, Body=content, Metadata=metadata)
+        told = {"name": bucket}, {"key": key, "size": len(content), "version-id": put["VersionId"]}
+        body = json.dumps(
+            {
+                "source": "aws.s3",
+                "time": datetime.fromtimestamp(self.clock.now, tz=UTC).isoformat(),
+                "detail": {"bucket": told[0], "object": told[1]},
+            }
+        )
+        queue = self.environment["BATCHWATCH_INBOX_QUEUE"]
+        client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+        return job_id_of(bucket, key, put["VersionId"])
+
+    def submit(self) -> list[Report]:
+        """Work off the inbox queue once; what is not done stays there, for later."""
+        return self._worked_off("BATCHWATCH_INBOX_QUEUE", self.runtime.submitter)
+
+    def tick(self, *, after: float = 0) -> Report:
+        """Look after the open jobs once, `after` seconds from now."""
+        self.clock.now += after
+        return self.runtime.desk.tick()
+
+    def job(self, job_id: str) -> Job:
+        """What is known of a job."""
+        job = self.runtime.jobs.get(job_id)
+        assert job
+        return job
 
     def drop_orders(self) -> list[Any]:
         """Lose what is in the archive queue; return it."""
@@ -165,6 +192,20 @@ class World:
         """What lies in the dead-letter queue of the archiver."""
         queue = self.environment["BATCHWATCH_ARCHIVE_DEAD_LETTERS"]
         return [message["Body"] for message in self._receive(queue)]
+
+    def _worked_off(self, name: str, worker: Archiver | Submitter) -> list[Report]:
+        shift = Shift("worker", self.clock.now + 60)
+        queue, reports = self.environment[name], []
+        for message in self._receive(queue):
+            report = worker.work(as_lambda_sees(message), shift)
+            reports.append(report)
+            if report.again is None:
+                self._delete(queue, message)
+            else:  # the wait is over as soon as the test says so, by the next call
+                self.runtime.sqs.change_message_visibility(
+                    QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                )
+        return reports
 
     def _take(self, queue: str) -> list[str]:
         taken = []
@@ -198,12 +239,14 @@ def as_lambda_sees(message: Any) -> dict[str, Any]:
 
 def build(openai: SimulatedOpenAI, clock: Clock) -> World:
     """Make every resource of the template that the functions use, with the properties it has."""
-    queues = {name: _queue(name) for name in ("ArchiveQueue", "ArchiveDeadLetters")}
+    wanted = ("ArchiveQueue", "ArchiveDeadLetters", "InboxQueue", "InboxDeadLetters")
+    queues = {name: _queue(name) for name in wanted}
     topic = client("sns").create_topic(Name="events")["TopicArn"]
     bucket = "bucket"
     _bucket(bucket)
-    table = {k: v for k, v in _properties("Ledger").items() if not k.startswith("PointInTime")}
-    client("dynamodb").create_table(TableName="ledger", **table)
+    for name in ("Ledger", "Jobs"):
+        table = {k: v for k, v in _properties(name).items() if not k.startswith("PointInTime")}
+        client("dynamodb").create_table(TableName=name.lower(), **table)
     secret = client("secretsmanager").create_secret(
         Name="keys", SecretString=_properties("Keys")["SecretString"]
     )
@@ -222,6 +265,9 @@ def build(openai: SimulatedOpenAI, clock: Clock) -> World:
             "BATCHWATCH_ARCHIVE_QUEUE": queues["ArchiveQueue"],
             "BATCHWATCH_ARCHIVE_DEAD_LETTERS": queues["ArchiveDeadLetters"],
             "BATCHWATCH_TRIES": "3",
+            "BATCHWATCH_JOBS": "jobs",
+            "BATCHWATCH_INBOX_QUEUE": queues["InboxQueue"],
+            "BATCHWATCH_INBOX_DEAD_LETTERS": queues["InboxDeadLetters"],
         },
         inbox,
     )
