@@ -5,6 +5,7 @@ BatchwatchError
 │   ├── NotFoundError        404
 │   ├── AccessError          401, 403: the key, not the batch, is the matter
 │   ├── RateLimitedError     429, or the rest that one of them asked for
+│   ├── EndedError           409 to a cancellation: nothing is left to be cancelled
 │   └── BadAnswerError       an answer that is not what the API promises
 ├── CopyError                a file could not be copied this time
 │   ├── CutOffError          the connection broke
@@ -50,11 +51,28 @@ class BatchwatchError(Exception):
 
 
 class OpenAIError(BatchwatchError):
-    """Raised when the API refuses a request or cannot be reached."""
+    """Raised when the API refuses a request or cannot be reached.
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    code:      what OpenAI calls the reason, such as invalid_value; None: not said
+    uncertain: what was to be changed may have been changed all the same; only to be asked of a
+               request that changes something
+    limited:   refused for what the account has in line already; never uncertain
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        uncertain: bool = False,
+        limited: bool = False,
+    ) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code
+        self.uncertain = uncertain
+        self.limited = limited and not uncertain
 
     @property
     def passing(self) -> bool:
@@ -79,10 +97,19 @@ class RateLimitedError(OpenAIError):
     """Raised when the API has had enough requests of the account: all its requests rest."""
 
 
+class EndedError(OpenAIError):
+    """Raised when a batch cannot be cancelled as it has ended, though not as cancelled."""
+
+    passing = False
+
+
 class BadAnswerError(OpenAIError):
     """Raised when a success answer is not JSON, or not about what was asked."""
 
     passing = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, uncertain=True)
 
 
 class CopyError(BatchwatchError):

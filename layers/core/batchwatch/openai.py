@@ -1,62 +1,53 @@
-"""The few endpoints of OpenAI that a watch needs, over httpx.
+"""The few endpoints of OpenAI that batches need, over httpx.
 
 Retries are those of the official SDK: 408, 409, 429 and 5xx, twice, after what the server asks
-for or 0.5 s doubling up to 8 s. After a 429 all requests of the client rest. No redirect is
+for or 0.5 s doubling up to 8 s; but a batch is created by a single request, as a second one could
+create and cost a second batch. After a 429 all requests of the client rest. No redirect is
 followed, so that none carries the key.
 """
 
-import ipaddress
-import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from math import ceil
-from typing import Any, Literal, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
 
+from batchwatch.account import BASE_URL, Account, safe_base_url
 from batchwatch.batch import Batch, safe_id
+from batchwatch.creating import NewBatch, checked_expiry
 from batchwatch.errors import (
     AccessError,
     BadAnswerError,
+    EndedError,
     NotFoundError,
     OpenAIError,
     RateLimitedError,
-    SecretError,
     UnsafeIdError,
+    without_keys,
 )
+from batchwatch.multipart import Form
+from batchwatch.refusal import Refusal, may_be_done
 from batchwatch.retry import LONGEST_WAIT, Rest, asked_for, backoff, pause
 
-BASE_URL = "https://api.openai.com/v1"
+__all__ = ["BASE_URL", "Account", "OpenAI", "Page", "RemoteFile", "safe_base_url"]
+
 RETRIES = 2
 PAGE = 100
-_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|[0-9a-f:]+")
 _TIMEOUT = httpx.Timeout(10, connect=5)
 _TIMEOUT_OF_FILES = httpx.Timeout(30, connect=5)
+_TIMEOUT_OF_CREATION = httpx.Timeout(10, connect=5, read=60)
+_TIMEOUT_OF_UPLOADS = httpx.Timeout(10, connect=5, write=60, read=120)
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LONGEST_REASON = 400
 _TOO_MANY = 429
-_DENIED = {401, 403}
 _KINDS = {401: AccessError, 403: AccessError, 404: NotFoundError, 429: RateLimitedError}
 _KIND = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
-_MASKED = re.compile(r"\S*\*\*\S*")  # a key of which only the middle was taken out
-_CODE = re.compile(r"[a-z0-9_.-]{1,64}")
-
-
-class Account(NamedTuple):
-    """A key and where it is good for: one project of OpenAI, or a compatible provider.
-
-    `api_version`: sent with every request, for Azure. `auth`: None goes by what the provider is.
-    """
-
-    name: str
-    api_key: str
-    base_url: str = BASE_URL
-    organization: str | None = None
-    project: str | None = None
-    api_version: str | None = None
-    auth: Literal["bearer", "api-key"] | None = None
+_NOT_TO_BE_CANCELLED = MappingProxyType({409: EndedError})
 
 
 class RemoteFile(NamedTuple):
@@ -96,7 +87,7 @@ class OpenAI:
         self._key = account.api_key
         self._http = httpx.Client(
             base_url=safe_base_url(account.base_url),
-            headers=_headers(account),
+            headers=account.headers,
             params={"api-version": account.api_version} if account.api_version else None,
             timeout=_TIMEOUT,
             transport=transport,
@@ -106,15 +97,12 @@ class OpenAI:
 
     def retrieve(self, batch_id: str) -> Batch:
         """Ask for one batch as it is now."""
-        batch = Batch.read(self._json(f"batches/{_segment(batch_id)}"))
-        if batch.id != batch_id:
-            raise BadAnswerError(f"asked for {batch_id}, was told of another batch")
-        return batch
+        return _same(batch_id, self._json("GET", f"batches/{_segment(batch_id)}"))
 
     def page(self, after: str | None = None, limit: int = PAGE) -> Page:
         """Ask for a page of batches, newest first, from the one behind `after`."""
         cursor = {"after": safe_id(after)} if after else {}
-        said = self._json("batches", params={"limit": limit, **cursor})
+        said = self._json("GET", "batches", params={**cursor, "limit": limit})
         rows = said.get("data") if said.get("data") is not None else said.get("value")
         if not isinstance(rows, list):
             raise BadAnswerError("a list of batches without data")
@@ -125,7 +113,7 @@ class OpenAI:
 
     def file(self, file_id: str) -> RemoteFile:
         """Ask for what is known of a file."""
-        said = self._json(f"files/{_segment(file_id)}")
+        said = self._json("GET", f"files/{_segment(file_id)}")
         if said.get("id") != file_id:
             raise BadAnswerError(f"asked for {file_id}, was told of another file")
         size = said.get("bytes")
@@ -138,135 +126,154 @@ class OpenAI:
         Asks once: whoever copies has a deadline, and a queue to come back by.
         """
         path = f"files/{_segment(file_id)}/content"
-        answer = self._send(path, headers=headers, stream=True, retries=0)
+        answer = self._send(
+            "GET", path, headers=headers, timeout=_TIMEOUT_OF_FILES, stream=True, retries=0
+        )
         try:
             yield answer
         finally:
             answer.close()
 
+    def create(self, new: NewBatch) -> Batch:
+        """Create a batch, by one request whatever happens: `uncertain` tells whether it may be."""
+        said = self._json(
+            "POST", "batches", json=new.body(), timeout=_TIMEOUT_OF_CREATION, retries=0
+        )
+        return Batch.read(said)
+
+    def cancel(self, batch_id: str) -> Batch:
+        """Cancel a batch, as often as you like; EndedError where it ended in another way."""
+        path = f"batches/{_segment(batch_id)}/cancel"
+        headers = {"Content-Type": "application/json"}
+        return _same(batch_id, self._json("POST", path, headers=headers, ends=_NOT_TO_BE_CANCELLED))
+
+    def upload(
+        self,
+        filename: str,
+        size: int,
+        chunks: Callable[[], Iterable[bytes]],
+        expires_after: int | None = None,
+    ) -> RemoteFile:
+        """Upload the input of a batch; `chunks` begins anew for each attempt.
+
+        `size` in bytes, `expires_after` in seconds. What `chunks` raises comes through as it is.
+        """
+        fields = {"purpose": "batch"}
+        if seconds := checked_expiry(expires_after, "expires_after"):
+            fields["expires_after[anchor]"] = "created_at"
+            fields["expires_after[seconds]"] = str(seconds)
+        form = Form(fields, filename, size, chunks)
+        said = self._json(
+            "POST", "files", headers=form.headers, content=form, timeout=_TIMEOUT_OF_UPLOADS
+        )
+        file_id, stored = said.get("id"), said.get("bytes")
+        if not _usable(file_id):
+            raise BadAnswerError("POST files: a file without a usable id")
+        if stored != size:
+            shown = stored if isinstance(stored, int) else type(stored).__name__
+            raise BadAnswerError(f"POST files: {size} bytes were sent, {shown} are there")
+        return RemoteFile(str(file_id), size)
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def _json(self, path: str, params: dict[str, str | int] | None = None) -> dict[str, Any]:
-        answer = self._send(path, params=params)
+    def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        answer = self._send(method, path, **request)
         try:
             said = answer.json()
         except (ValueError, RecursionError) as error:
             kind = answer.headers.get("content-type", "").partition(";")[0]
             what = kind if _KIND.fullmatch(kind) else "something else"
-            raise BadAnswerError(f"GET {path}: not JSON but {what}") from error
+            raise BadAnswerError(f"{method} {path}: not JSON but {what}") from error
         if not isinstance(said, dict):
-            raise BadAnswerError(f"GET {path}: a JSON {type(said).__name__}, not an object")
+            raise BadAnswerError(f"{method} {path}: a JSON {type(said).__name__}, not an object")
         return said
 
-    def _send(
+    def _send(  # noqa: PLR0913 - how a request is sent, each with its usual value
         self,
+        method: str,
         path: str,
         *,
-        params: dict[str, str | int] | None = None,
-        headers: dict[str, str] | None = None,
+        timeout: httpx.Timeout = _TIMEOUT,
         stream: bool = False,
         retries: int = RETRIES,
+        ends: Mapping[int, type[OpenAIError]] = MappingProxyType({}),
+        **content: Any,
     ) -> httpx.Response:
-        timeout = _TIMEOUT_OF_FILES if stream else _TIMEOUT
-        request = self._http.build_request(
-            "GET", path, params=params, headers=headers, timeout=timeout
-        )
+        """Send a request until it is answered; `ends`: what else than a retry a status means."""
+        request = self._http.build_request(method, path, timeout=timeout, **content)
+        what = f"{method} {path}"
+        uncertain = False
         for attempt in range(retries + 1):
-            given_up = self._wait_for_turn(path)
+            given_up = self._wait_for_turn(what, uncertain=uncertain)
             try:
                 answer = self._http.send(request, stream=stream)
             except httpx.RequestError as error:
+                uncertain = uncertain or not isinstance(error, _NEVER_SENT)
                 if attempt == retries:
-                    raise OpenAIError(self._hide(f"GET {path}: {_trouble(error)}")) from error
+                    text = self._hide(f"{what}: {_trouble(error)}")
+                    raise OpenAIError(text, uncertain=uncertain) from error
                 self._sleep(backoff(attempt))
                 continue
             if answer.is_success:
                 self._rest.end_row()
                 return answer
-            now = self._clock()
-            wait = pause(answer.status_code, answer.headers, attempt, now)
+            now, status = self._clock(), answer.status_code
+            uncertain = status not in ends and (uncertain or may_be_done(status))
+            wait = None if status in ends else pause(status, answer.headers, attempt, now)
             if attempt == retries or wait is None:
-                if answer.status_code == _TOO_MANY:
+                if status == _TOO_MANY:
                     self._rest.give_up(asked_for(answer.headers, now), given_up)
-                raise self._error(path, answer)
+                kind = ends.get(status) or _KINDS.get(status, OpenAIError)
+                raise self._refusal(kind, what, answer, uncertain=uncertain)
             answer.close()
-            if answer.status_code == _TOO_MANY:
+            if status == _TOO_MANY:
                 self._rest.take(wait)  # before the next attempt, as before any other request
             else:
                 self._sleep(wait)
         raise AssertionError  # the last attempt returns or raises
 
-    def _wait_for_turn(self, path: str) -> int:
+    def _wait_for_turn(self, what: str, *, uncertain: bool) -> int:
         """Let the account rest, if that is soon over; return how often it was given up so far."""
         left = self._rest.left()
         if left > LONGEST_WAIT:
-            seconds = f"{ceil(left)} s to rest after a 429"
-            raise RateLimitedError(f"GET {path}: not sent, {seconds}", status=_TOO_MANY)
+            text = f"{what}: not sent, {ceil(left)} s to rest after a 429"
+            raise RateLimitedError(text, status=_TOO_MANY, uncertain=uncertain)
         if left:
             self._sleep(left)
         return self._rest.given_up
 
-    def _error(self, path: str, answer: httpx.Response) -> OpenAIError:
+    def _refusal(
+        self, kind: type[OpenAIError], what: str, answer: httpx.Response, *, uncertain: bool
+    ) -> OpenAIError:
         """Turn a refusal into an error that names its cause."""
+        status, body = answer.status_code, b""
         with suppress(httpx.HTTPError):
-            answer.read()
+            body = answer.read()
         answer.close()
-        status = answer.status_code
-        kind = _KINDS.get(status, OpenAIError)
-        text = self._hide(f"GET {path}: {status} {_reason(answer)}")
-        return kind(text[:_LONGEST_REASON].rstrip(), status=status)
+        refusal = Refusal.read(status, body)
+        text = self._hide(f"{what}: {status} {refusal.reason}")[:_LONGEST_REASON].rstrip()
+        code = refusal.code if refusal.code and self._harmless(refusal.code) else None
+        return kind(text, status=status, code=code, limited=refusal.limited, uncertain=uncertain)
+
+    def _harmless(self, code: str) -> bool:
+        return without_keys(self._hide(code)) == code
 
     def _hide(self, text: str) -> str:
         """Take the key out: some servers repeat it, and not all keys look like one."""
         return text.replace(self._key, "…")
 
 
-def _headers(account: Account) -> dict[str, str]:
-    headers = {"Accept": "application/json", "User-Agent": "batchwatch"}
-    if _auth(account) == "api-key":
-        headers["api-key"] = account.api_key
-    else:
-        headers["Authorization"] = f"Bearer {account.api_key}"
-    if account.organization:
-        headers["OpenAI-Organization"] = account.organization
-    if account.project:
-        headers["OpenAI-Project"] = account.project
-    return headers
-
-
-def _auth(account: Account) -> str:
-    azure = account.api_version or httpx.URL(account.base_url).host.endswith(".azure.com")
-    return account.auth or ("api-key" if azure else "bearer")
-
-
-def safe_base_url(url: str) -> str:
-    """Return an address that a key may be sent to: https, or http on this machine."""
-    try:
-        parsed = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError) as error:
-        raise SecretError("base_url is not an address") from error
-    if not _HOST.fullmatch(parsed.host):
-        raise SecretError("base_url has no usable host")
-    if parsed.userinfo:
-        raise SecretError("base_url must not hold a password")
-    if parsed.query or parsed.fragment:
-        raise SecretError("base_url must end with its path; for ?api-version= there is api_version")
-    if parsed.scheme == "https" or (parsed.scheme == "http" and _loopback(parsed.host)):
-        return url
-    raise SecretError("base_url must be https, or http on this machine")
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _segment(identifier: str) -> str:
     return quote(safe_id(identifier), safe="")
+
+
+def _same(batch_id: str, said: dict[str, Any]) -> Batch:
+    batch = Batch.read(said)
+    if batch.id != batch_id:
+        raise BadAnswerError(f"asked for {batch_id}, was told of another batch")
+    return batch
 
 
 def _batch_or_none(row: object) -> Batch | None:
@@ -293,15 +300,3 @@ def _trouble(error: httpx.RequestError) -> str:
     """Say what kept an answer away; what is wrong with its bytes would quote them."""
     quotes = isinstance(error, httpx.ProtocolError | httpx.DecodingError)
     return type(error).__name__ if quotes else f"{type(error).__name__}: {error}"
-
-
-def _reason(answer: httpx.Response) -> str:
-    """Say why: in words where the key is refused, else by a code, as words may quote anything."""
-    try:
-        error = json.loads(answer.content)["error"]
-        if answer.status_code in _DENIED:
-            return _MASKED.sub("…", str(error["message"]))
-        code = str(error["code"] or error["type"])
-    except (ValueError, KeyError, TypeError, RecursionError, httpx.ResponseNotRead):
-        return httpx.codes.get_reason_phrase(answer.status_code)
-    return code if _CODE.fullmatch(code) else httpx.codes.get_reason_phrase(answer.status_code)
