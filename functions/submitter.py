@@ -32,4 +32,3 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         report += done
     tell(report, "submitted")
     return {"batchItemFailures": unfinished}
-

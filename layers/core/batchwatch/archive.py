@@ -32,6 +32,8 @@ _DENIED = "AccessDenied"  # also in place of NoSuchKey, to who may not list
 _WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "BadDigest", "InvalidRequest"}
 _PIECE = 1024 * 1024
 MOST_PARTS = 10_000
+LEAST_PART = 5 * 1024 * 1024
+"""Bytes of a part that S3 takes at least, but for the last one."""
 PART_BYTES = 8 * 1024 * 1024
 """Size of a part, the only thing that is held; larger where S3's 10,000 parts would not do."""
 

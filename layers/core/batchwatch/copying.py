@@ -7,7 +7,7 @@ every few of them, whenever a try ends early, and before the object is made visi
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from batchwatch.errors import (
     BadUploadError,
@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from batchwatch.archive import Archive, Part, Stored
-    from batchwatch.download import Source
+
+
+class Source(Protocol):
+    """What is copied. `size` in bytes, None where nobody says; `etag`: a strong one or None."""
+
+    size: int | None
+    etag: str | None
+
+    def read(self, start: int = 0) -> Iterator[bytes]:
+        """Read from byte `start` on."""
+
 
 NOTE_EVERY = 8
 """Parts between two notes: what a worker that is killed may have to fetch again."""

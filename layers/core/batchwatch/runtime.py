@@ -14,7 +14,7 @@ from botocore.config import Config
 
 from batchwatch.account_poll import AccountPoll
 from batchwatch.accounts import Accounts
-from batchwatch.archive import Archive
+from batchwatch.archive import LEAST_PART, Archive
 from batchwatch.discovery import Wanted
 from batchwatch.ledger import Ledger
 from batchwatch.notify.channels import ChatTopic, EmailTopic, SlackChannel
@@ -35,7 +35,6 @@ from batchwatch.submit.inbox import Inbox, Rewritten
 from batchwatch.submit.inbox_queue import InboxQueue
 from batchwatch.submit.intake import Intake
 from batchwatch.submit.jobs import Jobs
-from batchwatch.submit.parts import PART_BYTES
 from batchwatch.submit.sending import Sending
 from batchwatch.submit.submitter import Submitter
 from batchwatch.submit.telling import Narrator
@@ -176,8 +175,8 @@ class Runtime:
     @cached_property
     def _intake(self) -> Intake:
         s = self.settings
-        parts = Archive(self.s3, s.bucket, part_bytes=PART_BYTES)
-        rejected = Rewritten(self.s3, s.bucket, part_bytes=PART_BYTES)
+        parts = Archive(self.s3, s.bucket, part_bytes=LEAST_PART)
+        rejected = Rewritten(self.s3, s.bucket, part_bytes=LEAST_PART)
         return Intake(Inbox(self.s3, s.bucket), parts, rejected, self.accounts, s.on_bad_lines)
 
     @cached_property

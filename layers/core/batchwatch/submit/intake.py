@@ -9,7 +9,9 @@ from batchwatch.submit.inbox import Arrival, is_sidecar, rejected_key
 from batchwatch.submit.job import Part
 from batchwatch.submit.options import read_options
 from batchwatch.submit.reading import (
-    Goals,
+    Desk as Goals,
+)
+from batchwatch.submit.reading import (
     Plan,
     RefusedReadingError,
     Report,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from enum import StrEnum
 from typing import Self
@@ -220,5 +221,5 @@ class Job(_Known):
 
 def job_id_of(bucket: str, key: str, version: str) -> str:
     """Name the job of an object: the same version is the same job, however often it is told of."""
-    told = "\0".join((bucket, key, version))
+    told = json.dumps([bucket, key, version])
     return "job_" + hashlib.sha256(told.encode()).hexdigest()[:24]

@@ -1,4 +1,4 @@
-"""What Submitter does: a dropped file becomes a job, a job its batches, and one may be cancelled."""
+"""What Submitter does: a dropped file becomes a job, the job its batches; or one is cancelled."""
 
 from __future__ import annotations
 

@@ -1,0 +1,160 @@
+"""How the batches of a dropped file are to be made: by its sidecar, or by the object's metadata.
+
+The sidecar is a JSON object; the object metadata has the same by other names, as texts:
+`batchwatch-account`, `batchwatch-metadata` (JSON), `batchwatch-output-expires-after`, … Where both
+say something, the sidecar counts. Nothing is ignored: a misspelled option could cost money.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError, from_json
+
+from batchwatch.errors import RefusedJobError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENDPOINTS = (
+    "/v1/responses",
+    "/v1/chat/completions",
+    "/v1/embeddings",
+    "/v1/completions",
+    "/v1/moderations",
+    "/v1/images/generations",
+    "/v1/images/edits",
+    "/v1/videos",
+)
+MOST_PAIRS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
+"""Of metadata, in characters; one pair is ours."""
+LEAST_EXPIRY, MOST_EXPIRY = 3_600, 2_592_000
+"""Seconds."""
+OURS = "batchwatch_submit"
+"""The pair of metadata by which a batch is known again."""
+MOST_REQUESTS = 50_000
+_PREFIX = "batchwatch-"
+_NAME = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")  # what is none may be something confidential
+
+OnBadLines = Literal["quarantine", "refuse"]
+
+
+def _seconds(said: object) -> object:
+    """Read the API's own form too."""
+    if isinstance(said, dict) and set(said) == {"anchor", "seconds"}:
+        return said["seconds"] if said["anchor"] == "created_at" else said
+    return said
+
+
+class Options(BaseModel):
+    """What the owner of a file wants of its batches.
+
+    `output_expires_after`: seconds after the creation of a batch. `part_requests`: the most in a
+    part, where that is to be fewer than must be. None: not said.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+    account: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] | None = None
+    endpoint: str | None = None
+    metadata: dict[str, str] = {}
+    output_expires_after: Annotated[
+        Annotated[int, Field(ge=LEAST_EXPIRY, le=MOST_EXPIRY)] | None, BeforeValidator(_seconds)
+    ] = None
+    completion_window: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[a-z]$")] = "24h"
+    on_bad_lines: OnBadLines = "quarantine"
+    part_requests: Annotated[int, Field(ge=1, le=MOST_REQUESTS)] | None = None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _known(cls, said: str | None) -> str | None:
+        if said is not None and said not in ENDPOINTS:
+            raise PydanticCustomError("endpoint", "unknown")
+        return said
+
+    @field_validator("metadata")
+    @classmethod
+    def _fits(cls, said: dict[str, str]) -> dict[str, str]:
+        long = any(len(k) > LONGEST_KEY or len(v) > LONGEST_VALUE for k, v in said.items())
+        if OURS in said or len(said) >= MOST_PAIRS or long:
+            raise PydanticCustomError("metadata", "does not fit")
+        return said
+
+
+_WANTED = {
+    "account": "must be the name of an account: up to 32 of a-z, 0-9 and -",
+    "endpoint": f"must be one of {', '.join(ENDPOINTS)}",
+    "metadata": (
+        f"must be an object of at most {MOST_PAIRS - 1} pairs, with names of up to {LONGEST_KEY}"
+        f" and texts of up to {LONGEST_VALUE} characters, none of them {OURS}"
+    ),
+    "output_expires_after": f"must be seconds, {LEAST_EXPIRY} to {MOST_EXPIRY}",
+    "completion_window": "must be a text such as 24h",
+    "on_bad_lines": "must be quarantine or refuse",
+    "part_requests": f"must be a number from 1 to {MOST_REQUESTS}",
+}
+_AS_JSON = {"metadata", "output_expires_after", "part_requests"}
+
+
+def read_options(
+    sidecar: bytes | None, object_metadata: Mapping[str, str], *, on_bad_lines: OnBadLines
+) -> Options:
+    """Read what is said of a file; `on_bad_lines` is what counts where nothing is said of that.
+
+    RefusedJobError: something is said that cannot be meant so.
+    """
+    beside = _of_object(object_metadata)
+    said = {} if sidecar is None else _of_sidecar(sidecar)
+    chosen = {name: value for name, value in beside.items() if name not in said} | said
+    read = {n: _parsed(n, v) if n in beside and n not in said else v for n, v in chosen.items()}
+    try:
+        return Options.model_validate({"on_bad_lines": on_bad_lines} | read)
+    except ValidationError as error:
+        field = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
+        shown = field if field in said else _beside(field)
+        raise RefusedJobError(f"the option {shown} {_WANTED[field]}") from None
+
+
+def _of_sidecar(sidecar: bytes) -> dict[str, Any]:
+    try:
+        said = from_json(sidecar.removeprefix(b"\xef\xbb\xbf"), allow_inf_nan=False)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise RefusedJobError("the options beside the file must be one JSON object, in UTF-8")
+    for name in said:
+        if name not in _WANTED:
+            raise _unknown(name, sorted(_WANTED))
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _of_object(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Take what is ours out of an object's metadata, by the names that a sidecar has."""
+    ours = {k.lower(): v for k, v in metadata.items() if k.lower().startswith(_PREFIX)}
+    names = {_beside(name): name for name in _WANTED}
+    for name in ours:
+        if name not in names:
+            raise _unknown(name, sorted(names))
+    return {names[name]: value for name, value in ours.items()}
+
+
+def _parsed(name: str, text: str) -> object:
+    """Read a text of the object's metadata; what is not JSON stays a text, and is refused so."""
+    if name not in _AS_JSON:
+        return text
+    try:
+        said: object = from_json(text.encode(errors="replace"), allow_inf_nan=False)
+    except ValueError:
+        return text
+    return text if said is None else said
+
+
+def _beside(name: str) -> str:
+    return _PREFIX + name.replace("_", "-")
+
+
+def _unknown(name: str, there_are: list[str]) -> RefusedJobError:
+    shown = f"the option {name}" if _NAME.fullmatch(name) else "an option"
+    return RefusedJobError(f"{shown} does not exist; there are {', '.join(there_are)}")
