@@ -1,4 +1,4 @@
-"""A dropped file taken in: its options, its account, its lines; and what its owner is told of it."""
+"""A dropped file taken in: its options, its account, its lines; and what its owner is told."""
 
 from __future__ import annotations
 
