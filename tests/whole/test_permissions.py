@@ -22,6 +22,7 @@ from local.service import ACCOUNT, Service, Subscriber
 from local.simulator import Script, SimulatedOpenAI
 from local.simulator.slack import SimulatedSlack
 from tests.signed import SECRET, webhook
+from tests.whole.sending import Sent
 from tests.world import KEY
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ PATIENCE = 90
 """Seconds that a rehearsal may take; it takes ten, and ends at once where access is denied."""
 DENIED = ("AccessDenied", "AuthorizationError", "not authorized")
 ENDPOINT = "/v1/embeddings"
-DEAD_LETTERS = ("ArchiveDeadLettersUrl", "RelayDeadLettersUrl")
+DEAD_LETTERS = ("InboxDeadLettersUrl", "ArchiveDeadLettersUrl", "RelayDeadLettersUrl")
 NOT_ENFORCED = {
     # The emulator reads a function's queue and writes its log in its own name; AWS in the role's.
     "sqs:ReceiveMessage",
@@ -80,6 +81,7 @@ class Rehearsal:
         self._events = emulator.client("events")
         self._ledger = Ledger(emulator.client("dynamodb"), service.outputs["LedgerTable"])
         self._emulator, self._service, self._openai = emulator, service, openai
+        self._sent = Sent(emulator, service.outputs)
         self._archived: set[str] = set()
         self._told: set[str] = set()
         self._on_bus: set[str] = set()
@@ -115,6 +117,7 @@ class Rehearsal:
         for queue in ("ArchiveQueueUrl", "RelayQueueUrl"):
             url = self._service.outputs[queue]
             self._sqs.send_message(QueueUrl=url, MessageBody="neither order nor event")
+        self._sent.drop()
         heard = self._batch("heard", ended)
         told = self._tell(heard)
         return told + self._wait(listener, chat, {cut, other, leftover, forgotten, heard})
@@ -166,11 +169,14 @@ class Rehearsal:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self._service.tick()
+            self._sent.tick()
             self._on_bus |= {message["detail"]["id"] for message in self._given_on()}
             self._notices.news()
             self._chat += "".join(chat.news())
             for message in map(json.loads, listener.news()):
                 self._told.add(message["id"])
+                if message["type"].startswith("job."):
+                    self._sent.take(message)
                 if message["type"] == "batch.completed":
                     self._ends.add(message["subject"])
                 if message["type"] == "batch.archived":
@@ -187,6 +193,7 @@ class Rehearsal:
 
     def _left(self, batches: set[str]) -> list[str]:
         return [
+            *self._sent.left(),
             *(f"{b} not archived" for b in batches - self._archived),
             *(f"{b} not closed" for b in batches if self._ledger.get(ACCOUNT, b).open),
             *(f"{b} not told by mail and Slack" for b in self._notices.missing(self._ends)),

@@ -77,8 +77,10 @@ class Submitter(NamedTuple):
             if not self.intake.wants(said.detail.object.key):
                 return Report()
             job_id = self._begun(said).job_id
-        else:
+        elif self.jobs.get(said.job):
             job_id = said.job
+        else:
+            raise BadMessageError("an order for a job that nobody knows")
         taken = self.jobs.change(job_id, partial(_taken_up, shift=shift, now=self.clock())).job
         if taken.lease is None or taken.lease.owner != shift.owner:
             late = taken.lease.until - self.clock() if taken.lease else _FEW
