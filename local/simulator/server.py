@@ -62,7 +62,7 @@ class SimulatedOpenAI(Store, Trouble):
         self.pace = Pace()  # of the batches created from now on
         self.unknown_models: set[str] = set()
         self.most_requests = 50_000  # of a file
-        self.largest_upload = 200_000_000  # bytes of a file
+        self.largest_upload = 200_000_000  # bytes of a file; the stricter reading of "200 MB"
         self._key = key
         self._closing = Event()
 

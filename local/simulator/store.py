@@ -34,7 +34,7 @@ class Created(NamedTuple):
     input_file_id: str
     endpoint: str
     model: str  # "" if the file names none
-    requests: int  # that are as they should be
+    requests: int  # the valid ones
     metadata: dict[str, str] | None
 
 

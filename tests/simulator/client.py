@@ -36,6 +36,7 @@ class Client(httpx.Client):
             headers=KEY,
             trust_env=False,
             verify=False,
+            timeout=60,
         )
         self.simulated, self.clock = simulated, clock
 

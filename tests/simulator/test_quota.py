@@ -94,6 +94,14 @@ def test_a_cancellation_releases_earlier(client: Client) -> None:
     assert statuses(client, early, late) == ["failed", "in_progress"]
 
 
+def test_what_found_no_place_cannot_be_cancelled_though_nobody_has_looked(client: Client) -> None:
+    client.simulated.enqueued_batches = 0
+    batch = sent(client, request())
+    client.clock.now += 10
+    assert client.post(f"/batches/{batch}/cancel").status_code == 409
+    assert statuses(client, batch) == ["failed"]
+
+
 def test_what_fails_its_validation_takes_no_place(client: Client) -> None:
     client.simulated.enqueued_batches = 1
     bad, good = sent(client, b"{"), sent(client, request())
