@@ -1,6 +1,6 @@
 """A morning on which everything happens, in invented batches: for the pictures in docs/.
 
-`uv run python -m tests.sample_digest` renews the email in docs/notifications.md.
+`uv run python -m tests.sample_digest` renews the emails in docs/notifications.md.
 """
 
 import re
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from batchwatch.batch import Batch, Role
-from batchwatch.events import ArchivedFile, BatchEvent, Stalled, make_event
+from batchwatch.events import ArchivedFile, BatchEvent, Stalled, event_id, make_event, moment
+from batchwatch.job_events import Event, JobEvent, JobEventData, JobPart, JobTotals, Waiting
 from batchwatch.notify.digest import Digest, digest_of
 from batchwatch.notify.email import email
 from batchwatch.place import archive_key
@@ -17,8 +18,8 @@ from batchwatch.prices import Prices
 
 PAGE = Path(__file__).parents[1] / "docs" / "notifications.md"
 BUCKET = "batchwatch-bucket-7xk2m9q4w1"
-_PICTURE = re.compile(r"(<!-- the email -->\n```text\n).*?(```\n)", re.DOTALL)
-_EVENING = 1_792_620_000  # 2026-10-21T18:00:00Z
+_PICTURE = re.compile(r"(<!-- (the email|of jobs) -->\n```text\n).*?(```\n)", re.DOTALL)
+_EVENING = 1_792_620_000  # 2026-10-21T22:00:00Z
 _FILE = "file-{}Vq8ZtLw3RnYb5KxHc7PmSd".format
 _END = {"completed": 5640, "expired": 86_700, "cancelled": 2460, "failed": 14}
 MODEL = "gpt-5-mini-2025-08-07"
@@ -33,6 +34,7 @@ def _batch(  # noqa: PLR0913 - a batch is all of these
     model: str = MODEL,
     tokens: tuple[int, int, int] = (0, 0, 0),
     files: str = "",
+    submit: str = "",
     reasons: tuple[tuple[str, int | None, str], ...] = (),
 ) -> Batch:
     """Give a batch; `of`: total, completed, failed; `tokens`: in, cached, out; `files`: "oe"."""
@@ -64,7 +66,11 @@ def _batch(  # noqa: PLR0913 - a batch is all of these
                 "output_tokens": tokens_out,
                 "total_tokens": tokens_in + tokens_out,
             },
-            "metadata": {"name": name} if name else None,
+            "metadata": {
+                **({"name": name} if name else {}),
+                **({"batchwatch_submit": submit} if submit else {}),
+            }
+            or None,
         }
     )
 
@@ -183,6 +189,11 @@ def sample_digest() -> Digest:
     return digest_of(sample_events(), stack="batchwatch", bucket=BUCKET, price=Prices.read().cost)
 
 
+def jobs_digest() -> Digest:
+    """Put those of jobs together."""
+    return digest_of(sample_jobs(), stack="batchwatch", bucket=BUCKET, price=Prices.read().cost)
+
+
 def short_digest() -> Digest:
     """Three of its batches: one that failed, one with errors, one that has completed."""
     digest = sample_digest()
@@ -191,12 +202,115 @@ def short_digest() -> Digest:
     return digest._replace(entries=tuple(by_said[said] for said in shown))
 
 
-def picture() -> str:
-    """Give the email as docs/notifications.md shows it."""
-    made = email(sample_digest(), prices=Prices.read().told)
+JOB = "job_{:024x}".format
+
+
+def job_event(kind: str, number: int = 1, file: str = "products.jsonl", **said: Any) -> JobEvent:
+    """Tell of a job; `said`: further fields of its data."""
+    account = said.pop("account", "default")
+    usual: dict[str, Any] = {"sequence": 2, "requests": 60_000, "status": kind}
+    return JobEvent(
+        id=event_id(account, JOB(number), f"job.{kind}"),
+        source=f"urn:batchwatch:batchwatch:{account}",
+        type=f"job.{kind}",
+        subject=JOB(number),
+        time=moment(_EVENING + 7200),
+        data=JobEventData(
+            account=account,
+            observed_at=moment(_EVENING + 7200),
+            object=f"inbox/{file}",
+            version="3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
+            **usual | said,
+        ),
+    )
+
+
+def _part(number: int, requests: int, state: str = "ended", **more: Any) -> JobPart:
+    usual = {"endpoint": "/v1/responses", "model": "gpt-5-mini"}
+    return JobPart(number=number, requests=requests, state=state, **usual | more)
+
+
+def _merged(job: int, **sizes: tuple[int, int]) -> dict[str, ArchivedFile]:
+    """Give the merged files of a job, each with its lines and bytes."""
+    place = f"s3://{BUCKET}/jobs/account=default/created=2026-10-21/{JOB(job)}"
+    return {
+        role: ArchivedFile(
+            state="archived",
+            s3_uri=f"{place}/{role}.jsonl",
+            bytes=size,
+            lines=lines,
+            crc32="7c1d09f2",
+        )
+        for role, (lines, size) in sizes.items()
+    }
+
+
+def sample_jobs() -> list[Event]:
+    """Every outcome of a job, and a batch of one that found no room."""
+    report = f"s3://{BUCKET}/inbox-rejected/{{}}.report.jsonl".format
+    first = _part(1, 50_000, status="completed", completed=49_988, failed=12)
+    ended = (first, _part(2, 10_000, status="completed", completed=10_000, failed=0))
+    full = _batch(
+        12,
+        "failed",
+        "reviews",
+        submit=f"{JOB(3)}/2/1",
+        reasons=(("token_limit_exceeded", None, "Enqueued token limit reached for gpt-5-mini."),),
+    )
+    return [
+        job_event(
+            "completed",
+            1,
+            "products.jsonl",
+            parts=ended,
+            rejected=3,
+            report=report("products.jsonl"),
+            totals=JobTotals(requests=60_000, completed=59_988, failed=12, unfinished=0),
+            files=_merged(1, output=(59_988, 46_511_022), error=(12, 3725)),
+        ),
+        job_event(
+            "refused",
+            2,
+            "tickets.jsonl",
+            account="unknown",
+            requests=0,
+            reason='It is to be sent for the account "serach", which the secret does not have.',
+        ),
+        job_event(
+            "waiting",
+            3,
+            "reviews.jsonl",
+            parts=(_part(1, 50_000, "submitted"), _part(2, 10_000, "waiting")),
+            waiting=Waiting(reason="token_limit", since=moment(_EVENING + 7140), parts=1),
+        ),
+        job_event(
+            "cancelled",
+            4,
+            "drafts.jsonl",
+            parts=(first, _part(2, 10_000, "cancelled")),
+            totals=JobTotals(requests=60_000, completed=49_988, failed=12, unfinished=10_000),
+            files=_merged(4, output=(49_988, 38_760_240), error=(12, 3725)),
+        ),
+        job_event(
+            "completed",
+            5,
+            "labels.jsonl",
+            requests=800,
+            parts=(_part(1, 800, status="completed", completed=800, failed=0),),
+            totals=JobTotals(requests=800, completed=800, failed=0, unfinished=0),
+            files=_merged(5, output=(800, 310_400)),
+        ),
+        _event("failed", full, 2),
+    ]
+
+
+def picture(of: str = "the email") -> str:
+    """Give an email as docs/notifications.md shows it: `the email`, or that `of jobs`."""
+    digest = sample_digest() if of == "the email" else jobs_digest()
+    made = email(digest, prices=Prices.read().told)
     return f"Subject: {made.subject}\n\n{made.text}"
 
 
 if __name__ == "__main__":
     page = PAGE.read_text()
-    PAGE.write_text(_PICTURE.sub(lambda found: found[1] + picture() + found[2], page))
+    PAGE.write_text(_PICTURE.sub(lambda found: found[1] + picture(found[2]) + found[3], page))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from docs.events.generate import ANY, FOLDER, VERSION
+from docs.events.generate import FOLDER, VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SCHEMA = "urn:batchwatch:schema:batch-event:"
+SCHEMA = re.compile(r"urn:batchwatch:schema:(batch-event|job-event):(\d+)")
 
 
 def versions(major: str, folder: Path = FOLDER) -> list[Path]:
@@ -28,14 +29,15 @@ def schema_faults(message: str) -> list[str]:
     It must hold for every version of its major: programs were built by each of them.
     """
     said = json.loads(message)
-    kind, major = said["type"], said["dataschema"].removeprefix(SCHEMA)
-    folders = versions(major)
+    kind, named = said["type"], SCHEMA.fullmatch(said["dataschema"])
+    covering, major = named.groups() if named else ("", "")
+    folders = versions(major) if named else []
     faults = [] if folders else [f"no schema of version {said['dataschema']}"]
     for folder in folders:
         own = _validator(folder, kind)
         if own is None and folder.name == VERSION:
             faults.append(f"{folder.name} has no schema of {kind}")
-        for validator in (_validator(folder, ANY), own):
+        for validator in (_validator(folder, covering), own):
             faults += _faults(validator, said, folder.name) if validator else []
     return faults
 

@@ -1,4 +1,4 @@
-"""What programs downstream stand on: `BatchEvent` in Powertools' envelopes, or as plain files."""
+"""What programs downstream stand on: `AnyEvent` in Powertools' envelopes, or as plain files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.parser import ValidationError, envelopes, e
 
 from batchwatch.batch import Status
 from batchwatch.events import BatchEvent
+from batchwatch.job_events import AnyEvent, JobEvent
 from docs.events.examples import example
 from docs.events.types import TYPES
 from local.deploy import ROOT
@@ -102,8 +103,10 @@ def test_every_type_of_event_comes_out_of_an_envelope_as_it_was_sent(
     envelope: type[BaseEnvelope],
 ) -> None:
     for kind, text in ALL.items():
-        parsed: Any = parse(event=ENVELOPES[envelope](text), model=BatchEvent, envelope=envelope)
-        event = parsed if isinstance(parsed, BatchEvent) else parsed[0]
+        model: Any = AnyEvent  # typed as a class there, and may be any type
+        parsed: Any = parse(event=ENVELOPES[envelope](text), model=model, envelope=envelope)
+        event = parsed[0] if isinstance(parsed, list) else parsed
+        assert isinstance(event, JobEvent if kind.startswith("job.") else BatchEvent)
         assert (event.type, event.frozen()) == (kind, text)
 
 
@@ -121,15 +124,18 @@ def test_a_handler_is_given_events_with_types() -> None:
 
 
 def test_what_is_no_event_is_refused_without_repeating_it() -> None:
-    with pytest.raises(ValidationError) as refused:
-        parse(from_sqs('{"prompt": "s3cret"}'), BatchEvent, envelopes.SqsEnvelope)
-    assert "s3cret" not in str(refused.value)
+    model: Any = AnyEvent
+    for text in ('{"prompt": "s3cret"}', '{"type": "job.waiting", "data": "s3cret"}', "s3cret"):
+        for each in (model, BatchEvent):
+            with pytest.raises(ValidationError) as refused:
+                parse(from_sqs(text), each, envelopes.SqsEnvelope)
+            assert "s3cret" not in str(refused.value)
 
 
 def own_lambda() -> str:
     """Give the program that the README shows."""
     programs = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (program,) = [each for each in programs if "import BatchEvent" in each]
+    (program,) = [each for each in programs if "import AnyEvent" in each]
     return str(program)
 
 
@@ -138,7 +144,7 @@ def test_the_lambda_of_the_readme_reacts_to_an_event_once_however_often_it_comes
 ) -> None:
     monkeypatch.setenv("SEEN_TABLE", "seen")
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "mine")
-    archived, lost = ALL["batch.archived"], ALL["batch.lost"]
+    archived, lost, job = (ALL[kind] for kind in ("batch.archived", "batch.lost", "job.completed"))
     with aws_in_memory():
         client("dynamodb").create_table(
             TableName="seen",
@@ -148,11 +154,12 @@ def test_the_lambda_of_the_readme_reacts_to_an_event_once_however_often_it_comes
         )
         program: dict[str, Any] = {"__name__": "mine"}
         exec(own_lambda(), program)  # noqa: S102 - what readers are told to copy
-        for called in (from_sqs(archived, lost, archived), from_sqs(archived)):
+        for called in (from_sqs(archived, lost, archived, job), from_sqs(job, archived)):
             program["handler"](called, Context("mine"))
-        assert client("dynamodb").scan(TableName="seen", Select="COUNT")["Count"] == 2
+        assert client("dynamodb").scan(TableName="seen", Select="COUNT")["Count"] == 3
     told = [line.split()[1:4] for line in capsys.readouterr().out.splitlines()]
-    assert told == [["completed", role, "archived"] for role in ("output", "error", "record")]
+    roles = ["output", "error", "record", "output", "error"]
+    assert told == [["completed", role, "archived"] for role in roles]
 
 
 # Taken along as plain files
@@ -166,10 +173,11 @@ class Nothing:
 sys.meta_path.insert(0, Nothing())
 sys.path[:] = [p for p in sys.path if "layers" not in p]
 sys.path.insert(0, sys.argv[1])
-from batchwatch.events import BatchEvent
+from batchwatch.job_events import read_event
 import batchwatch
 assert batchwatch.__file__.startswith(sys.argv[1]), batchwatch.__file__
-print(BatchEvent.model_validate_json(sys.stdin.read()).frozen(), end="")
+for line in sys.stdin:
+    print(read_event(line).frozen())
 """
 
 
@@ -184,7 +192,7 @@ def test_a_few_plain_files_and_pydantic_are_enough_to_read_an_event(tmp_path: Pa
     (tmp_path / "batchwatch").mkdir()
     for name in taken_along():
         shutil.copy(ROOT / "layers/core/batchwatch" / name, tmp_path / "batchwatch")
-    text = ALL["batch.archived"]
+    text = "".join(f"{ALL[kind]}\n" for kind in ("batch.archived", "job.completed"))
     ran = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-I", "-c", ALONE, str(tmp_path)],
         input=text,
@@ -197,7 +205,9 @@ def test_a_few_plain_files_and_pydantic_are_enough_to_read_an_event(tmp_path: Pa
 
 
 def test_no_file_is_taken_along_in_vain() -> None:
-    listing = "import sys, batchwatch.events; print(*[m for m in sys.modules if 'batchwatch' in m])"
+    listing = (
+        "import sys, batchwatch.job_events; print(*[m for m in sys.modules if 'batchwatch' in m])"
+    )
     ran = subprocess.run(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", listing], capture_output=True, text=True, check=True
     )

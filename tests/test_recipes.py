@@ -8,6 +8,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from batchwatch.job_events import read_event
+from docs.events.examples import JOB, job_example
 from local.deploy import ROOT
 from local.simulator import Script
 from tests import consumer_1_0
@@ -48,7 +50,7 @@ def leaves(policy: Any, depth: int = 1) -> Iterator[tuple[int, int]]:
 
 
 def test_a_recipe_is_within_the_quotas_of_sns() -> None:
-    assert len(policies()) == 3
+    assert len(policies()) == 4
     for policy in policies():
         counted = list(leaves(policy))
         assert len(counted) <= 5
@@ -111,13 +113,17 @@ def test_each_recipe_lets_through_what_it_says_and_nothing_else(world: World) ->
     for name, account in (("of search", "research"), ("late", "research"), ("nobody", ACCOUNT)):
         (batch_id,) = [each for each in names if names[each] == name]
         world.runtime.ledger.register(account, batch_id)
+    job = job_example("job.completed")
+    job = job.model_copy(update={"data": job.data.model_copy(update={"account": "research"})})
+    world.runtime.outbox.publisher.publish(job, job.frozen())
     for after in (20, 200, 1300, 900, 900, 900):
         world.poll(after=after)
         world.archive()
 
     everything = world.messages()
-    failures, of_account, of_team = (
-        sorted((e.account, names[e.subject], e.type) for e in map(consumer_1_0.read, taken))
+    names[JOB] = "a job"
+    failures, of_batches, of_account, of_team = (
+        sorted((e.data.account, names[e.subject], e.type) for e in map(read_event, taken))
         for taken in (world._take(queue) for queue in queues)
     )
     life = ["batch.archived", "batch.completed", "batch.in_progress"]
@@ -130,11 +136,14 @@ def test_each_recipe_lets_through_what_it_says_and_nothing_else(world: World) ->
         ("research", "late", "batch.expired"),
     ]
     assert of_account == [
+        ("research", "a job", "job.completed"),
         *[("research", "late", f"batch.{what}") for what in ("archived", "expired", "in_progress")],
         *[("research", "of search", kind) for kind in life],
     ]
     assert of_team == [(who, "of search", kind) for who in (ACCOUNT, "research") for kind in life]
     assert len(everything) > len(SCRIPTS) * 3
-    for message in everything:
-        assert schema_faults(message) == []
-        assert consumer_1_0.read(message).subject in names
+    assert [schema_faults(message) for message in everything] == [[]] * len(everything)
+    read = [consumer_1_0.read(message) for message in everything if message != job.frozen()]
+    assert {e.subject for e in read} <= {*names}
+    assert of_batches == sorted((e.account, names[e.subject], e.type) for e in read)
+    assert len(of_batches) == len(everything) - 1

@@ -13,14 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from pydantic import ValidationError
 
 from batchwatch.batch import Batch, Role, Status
-from batchwatch.events import ArchivedFile, BatchEvent, Stalled, make_event
+from batchwatch.events import ArchivedFile, BatchEvent, Stalled, make_event, moment
+from batchwatch.job_events import JobEvent, JobPart, JobTotals, Waiting, read_event
 from docs.events.compatible import breaks
-from docs.events.examples import example
-from docs.events.generate import ANY, FOLDER, VERSION, differences, main, schema
-from docs.events.types import TYPES
-from local.deploy import ROOT
+from docs.events.examples import example, job_example
+from docs.events.generate import ANY, ANY_BATCH, ANY_JOB, FOLDER, VERSION, differences, main, schema
+from docs.events.types import BATCH_TYPES, JOB_TYPES, TYPES
+from local.deploy import ROOT, read_template
 from tests import consumer_1_0
 from tests.builders import modest, odd_batches
 from tests.schemas import schema_faults, versions
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 RELEASED: dict[str, str] = {}
 """Versions that are out, and what `fingerprint` says of their folders: they never change again."""
-NAMES = [ANY, *TYPES]
+NAMES = [*ANY, *TYPES]
 
 
 def fingerprint(folder: Path) -> str:
@@ -75,7 +77,20 @@ def test_every_type_that_the_code_can_announce_has_a_schema_and_no_other() -> No
         "batch.file_{file.state}": {"batch.file_gone", "batch.file_failed"},
     }
     announced = set().union(*(spread.get(each, {each}) for each in told))
-    assert announced == set(TYPES)
+    assert announced == set(BATCH_TYPES)
+
+
+def test_every_type_stands_in_the_readme_and_people_can_be_told_of_it() -> None:
+    table = (ROOT / "README.md").read_text().split("| type | when |\n")[1].split("\n\n")[0]
+    first = " ".join(line.split("|")[1] for line in table.splitlines()[1:])
+    assert sorted(re.findall(r"`(\S+)`", first)) == sorted(TYPES)
+    notify_on = read_template()["Parameters"]["NotifyOn"]
+    allowed = re.compile(notify_on["AllowedPattern"])
+    assert [kind for kind in TYPES if not allowed.fullmatch(kind)] == []
+    assert allowed.fullmatch(",".join(TYPES))
+    assert not allowed.fullmatch("job.failed")
+    assert set(notify_on["Default"].split(",")) <= set(TYPES)
+    assert {*JOB_TYPES} - {*notify_on["Default"].split(",")} == {"job.submitted"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -86,8 +101,9 @@ def test_a_schema_is_one_and_tells_its_name_and_version_and_what_everything_mean
     Draft202012Validator.check_schema(made)
     assert made["$id"] == f"urn:batchwatch:schema:{name}:{made['version']}"
     event, data = made["properties"], made["properties"]["data"]["properties"]
-    parts = [event, data, data["stalled"]["properties"]]
-    parts += [made["$defs"][part]["properties"] for part in ("batch", "file")]
+    parts = [event, data]
+    parts += [data[name]["properties"] for name in ("stalled", "waiting", "totals") if name in data]
+    parts += [part["properties"] for part in made["$defs"].values()]
     assert made["description"]
     assert [n for part in parts for n, field in part.items() if not field["description"]] == []
     assert '"additionalProperties": false' not in json.dumps(made)
@@ -97,9 +113,19 @@ def test_a_schema_is_one_and_tells_its_name_and_version_and_what_everything_mean
 def test_an_example_keeps_what_its_schemas_promise(kind: str) -> None:
     text = (FOLDER / VERSION / f"examples/{kind}.json").read_text()
     assert schema_faults(text) == []
-    assert consumer_1_0.read(text).type == kind
-    assert BatchEvent.model_validate_json(text) == BatchEvent.model_validate(json.loads(text))
-    assert json.loads(BatchEvent.model_validate_json(text).frozen()) == json.loads(text)
+    assert json.loads(read_event(text).frozen()) == json.loads(text)
+    if kind in BATCH_TYPES:
+        assert consumer_1_0.read(text).type == kind
+
+
+@pytest.mark.parametrize("kind", JOB_TYPES)
+def test_a_program_that_knows_batches_only_takes_no_event_of_a_job_for_one(kind: str) -> None:
+    text = example(kind).frozen()
+    with pytest.raises(consumer_1_0.BrokenPromiseError, match="dataschema"):
+        consumer_1_0.read(text)
+    with pytest.raises(ValidationError):
+        BatchEvent.model_validate_json(text)
+    assert not Draft202012Validator(schema(ANY_BATCH)).is_valid(json.loads(text))
 
 
 # What is announced keeps what is promised
@@ -126,8 +152,8 @@ any_file = archived | elsewhere | not_had["gone"] | not_had["failed"]
 @st.composite
 def events(draw: st.DrawFn) -> BatchEvent:
     """Give events of every type, of batches as odd as they come."""
-    kind = draw(st.sampled_from(sorted(TYPES)))
-    guarantee = TYPES[kind]
+    kind = draw(st.sampled_from(sorted(BATCH_TYPES)))
+    guarantee = BATCH_TYPES[kind]
     files: dict[Role, ArchivedFile] | None = None
     if guarantee.files == "all":
         others = draw(st.dictionaries(st.sampled_from(Role), any_file))
@@ -145,8 +171,53 @@ def events(draw: st.DrawFn) -> BatchEvent:
         now=draw(st.floats(0, 4e9)),
         by=draw(st.sampled_from(["poller", "webhook", "archiver"])),
         files=files,
-        stalled=Stalled(reason="overdue", seconds=7, usual="") if guarantee.stalled else None,
+        stalled=Stalled(reason="overdue", seconds=7, usual="") if guarantee.has else None,
     )
+    return draw(st.sampled_from([event, event.reduced()]))
+
+
+counted = st.integers(0, 50_000)
+parts = st.builds(
+    JobPart,
+    number=st.integers(1, 99),
+    state=texts,
+    endpoint=texts,
+    model=texts,
+    requests=counted,
+    batch_id=st.none() | texts,
+    status=st.none() | texts,
+    completed=st.none() | counted,
+    failed=st.none() | counted,
+    reason=st.none() | texts,
+)
+any_data: dict[str, st.SearchStrategy[Any]] = {
+    "account": st.sampled_from(["default", "unknown"]),
+    "sequence": st.integers(1, 99),
+    "object": st.text(),
+    "version": st.none() | texts,
+    "requests": counted,
+    "rejected": counted,
+    "report": st.none() | texts.map("s3://bucket/{}".format),
+    "parts": st.lists(parts, max_size=3).map(tuple),
+    "waiting": st.builds(Waiting, parts=st.integers(1, 9), since=st.just(moment(1e9))),
+    "totals": st.builds(
+        JobTotals, requests=counted, completed=counted, failed=counted, unfinished=counted
+    ),
+    "files": st.dictionaries(st.sampled_from(["output", "error"]), any_file),
+    "reason": st.text(),
+}
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> JobEvent:
+    """Give events of jobs of every type, with whatever they may have."""
+    kind = draw(st.sampled_from(sorted(JOB_TYPES)))
+    made = job_example(kind)
+    said = {name: draw(values) for name, values in any_data.items()}
+    for name in ("waiting", "totals", "files", "reason"):
+        if name not in JOB_TYPES[kind].has and draw(st.booleans()):
+            said[name] = None
+    event = made.model_copy(update={"data": made.data.model_copy(update=said)})
     return draw(st.sampled_from([event, event.reduced()]))
 
 
@@ -175,6 +246,33 @@ def test_every_event_is_as_its_schemas_say_and_is_read_by_a_program_of_1_0(
         )
         assert set(read.files) == set(event.data.files or {})
         assert BatchEvent.model_validate_json(text).id == event.id
+
+
+@modest
+@given(jobs())
+def test_every_event_of_a_job_is_as_its_schemas_say_however_little_sns_takes(
+    event: JobEvent,
+) -> None:
+    for text in (event.frozen(), json.dumps(grown(json.loads(event.frozen())))):
+        assert schema_faults(text) == []
+        read = read_event(text)
+        assert isinstance(read, JobEvent)
+        assert (read.id, read.outcome) == (event.id, event.outcome)
+    if event.data.reduced:
+        assert len(event.frozen()) < 10_000
+        assert all(c.isprintable() for c in event.data.object)
+
+
+def test_a_reduced_event_has_a_name_of_its_own_and_what_its_type_promises() -> None:
+    whole = job_example("job.completed")
+    odd = whole.model_copy(
+        update={"data": whole.data.model_copy(update={"object": "inbox/a\uffff\x00\ud800é"})}
+    )
+    less = odd.reduced()
+    assert less.id not in {whole.id, less.reduced().id}
+    assert less.data.object == "inbox/a???é"
+    assert (less.data.totals, less.data.files) == (whole.data.totals, whole.data.files)
+    assert (less.data.parts, less.data.report, less.data.reduced) == ((), None, True)
 
 
 def test_a_type_and_a_role_of_a_later_version_break_nobody() -> None:
@@ -229,11 +327,41 @@ def test_what_breaks_a_promise_is_seen_by_the_schemas_and_by_the_program(lie: st
 
 
 def test_one_schema_for_any_type_promises_what_that_of_the_type_does() -> None:
-    validator = Draft202012Validator(schema())
+    validator = Draft202012Validator(schema(ANY_BATCH))
     for kind, tell in LIES.values():
         said = json.loads(example(f"batch.{kind}").frozen())
         tell(said)
         assert not validator.is_valid(said)
+
+
+LIES_OF_JOBS: dict[str, tuple[str, Callable[[Any], object]]] = {
+    "no object": ("submitted", lambda e: e["data"].pop("object")),
+    "an event of a batch": (
+        "submitted",
+        lambda e: e.update(dataschema="urn:batchwatch:schema:batch-event:1"),
+    ),
+    "another id": ("submitted", lambda e: e.update(subject="batch_1")),
+    "another status": ("submitted", lambda e: e["data"].update(status="waiting")),
+    "a part without a model": ("submitted", lambda e: e["data"]["parts"][0].pop("model")),
+    "waiting, nobody knows why": ("waiting", lambda e: e["data"].pop("waiting")),
+    "waiting for no time": ("waiting", lambda e: e["data"]["waiting"].pop("since")),
+    "completed, without totals": ("completed", lambda e: e["data"].pop("totals")),
+    "completed, without files": ("completed", lambda e: e["data"].pop("files")),
+    "half a total": ("completed", lambda e: e["data"]["totals"].pop("unfinished")),
+    "merged nowhere": ("completed", lambda e: e["data"]["files"]["output"].update(s3_uri=None)),
+    "cancelled, without totals": ("cancelled", lambda e: e["data"].pop("totals")),
+    "refused for no reason": ("refused", lambda e: e["data"].pop("reason")),
+}
+
+
+@pytest.mark.parametrize("lie", LIES_OF_JOBS)
+def test_what_breaks_a_promise_about_a_job_is_seen_by_both_of_its_schemas(lie: str) -> None:
+    kind, tell = LIES_OF_JOBS[lie]
+    said = json.loads(example(f"job.{kind}").frozen())
+    tell(said)
+    assert schema_faults(json.dumps(said))
+    for name in (ANY_JOB, f"job.{kind}"):
+        assert not Draft202012Validator(schema(name)).is_valid(said)
 
 
 # Versions
@@ -283,7 +411,7 @@ def test_what_is_added_and_not_demanded_breaks_nothing(change: str) -> None:
 
 def test_a_new_type_with_a_rule_of_its_own_breaks_nothing() -> None:
     rule = {"if": {"properties": {"type": {"const": "batch.priced"}}}, "then": {"required": ["x"]}}
-    assert changed(lambda s: s["allOf"].append(rule), ANY) == []
+    assert changed(lambda s: s["allOf"].append(rule), ANY_BATCH) == []
 
 
 FILE, IN_DATA = "/data/files/*", "/data"

@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from batchwatch.batch import Batch, Role, Status
-from batchwatch.events import ArchivedFile, BatchEvent, Stalled, make_event
+from batchwatch.events import ArchivedFile, BatchEvent, Stalled, event_id, make_event, moment
+from batchwatch.job_events import Event, JobEvent, JobEventData, JobPart, JobTotals, Waiting
 from batchwatch.stall import USUAL
 from local.simulator.lifecycle import Script, snapshot
 
@@ -88,14 +89,22 @@ SEEN = {
 }
 
 
-def example(kind: str) -> BatchEvent:
+_SOURCE = "urn:batchwatch:batchwatch:default"
+
+
+def example(kind: str) -> Event:
     """Make the example of a type."""
+    return job_example(kind) if kind in JOBS else batch_example(kind)
+
+
+def batch_example(kind: str) -> BatchEvent:
+    """Make the example of a type that tells of a batch."""
     seen = SEEN[kind]
     batch = Batch.read(seen.batch())
     return make_event(
         kind,
         batch,
-        source="urn:batchwatch:batchwatch:default",
+        source=_SOURCE,
         account="default",
         status=seen.status or batch.status,
         previous_status=seen.before,
@@ -104,4 +113,105 @@ def example(kind: str) -> BatchEvent:
         by=seen.by,
         files=seen.files,
         stalled=seen.stalled,
+    )
+
+
+JOB = "job_000000000000000000000001"
+_REPORT = "s3://amzn-s3-demo-bucket/inbox-rejected/nightly.jsonl.report.jsonl"
+_MERGED = f"s3://amzn-s3-demo-bucket/jobs/account=default/created=2026-11-21/{JOB}"
+
+
+def _part(number: int, state: str, requests: int, **more: Any) -> JobPart:
+    batch_id = None if state in {"waiting", "cancelled"} else f"batch_{number:032d}"
+    part = JobPart(
+        number=number,
+        state=state,
+        endpoint="/v1/responses",
+        model="gpt-5-mini",
+        requests=requests,
+        batch_id=batch_id,
+    )
+    return part.model_copy(update=more)
+
+
+def _merged(role: str, size: int, lines: int, crc32: str) -> ArchivedFile:
+    uri = f"{_MERGED}/{role}.jsonl"
+    return ArchivedFile(state="archived", s3_uri=uri, bytes=size, lines=lines, crc32=crc32)
+
+
+_ENDED = _part(1, "ended", 50_000, status="completed", completed=49_988, failed=12)
+_OTHER = _part(2, "ended", 10_000, status="completed", completed=10_000, failed=0)
+_UNSENT = _part(2, "cancelled", 10_000, reason="cancelled before it was sent")
+_LIMIT = Waiting(reason="token_limit", since=moment(CREATED + 95), parts=1)
+_OUTPUT = _merged("output", 46_511_022, 59_988, "a9e15b04")
+_HALF = _merged("output", 38_760_240, 49_988, "1f7703cd")
+_ERRORS = _merged("error", 3725, 12, "e1a40b37")
+
+JOBS: dict[str, tuple[int, int, dict[str, Any]]] = {
+    "job.submitted": (
+        2,
+        7_300,
+        {"parts": (_part(1, "submitted", 50_000), _part(2, "submitted", 10_000))},
+    ),
+    "job.waiting": (
+        1,
+        95,
+        {
+            "parts": (
+                _part(1, "submitted", 50_000),
+                _part(2, "waiting", 10_000, reason="token_limit"),
+            ),
+            "waiting": _LIMIT,
+        },
+    ),
+    "job.completed": (
+        3,
+        28_400,
+        {
+            "parts": (_ENDED, _OTHER),
+            "totals": JobTotals(requests=60_000, completed=59_988, failed=12, unfinished=0),
+            "files": {"output": _OUTPUT, "error": _ERRORS},
+        },
+    ),
+    "job.cancelled": (
+        2,
+        21_200,
+        {
+            "parts": (_ENDED, _UNSENT),
+            "totals": JobTotals(requests=60_000, completed=49_988, failed=12, unfinished=10_000),
+            "files": {"output": _HALF, "error": _ERRORS},
+        },
+    ),
+    "job.refused": (
+        1,
+        4,
+        {
+            "requests": 0,
+            "rejected": 60_003,
+            "reason": "No line is a request for a batch; the first: it is not JSON.",
+        },
+    ),
+}
+"""Sequence, seconds since the file was dropped, and what the event tells beyond all others."""
+
+
+def job_example(kind: str) -> JobEvent:
+    """Make the example of a type that tells of a job."""
+    sequence, after, more = JOBS[kind]
+    usual: dict[str, Any] = {"requests": 60_000, "rejected": 3, "report": _REPORT}
+    return JobEvent(
+        id=event_id("default", JOB, kind),
+        source=_SOURCE,
+        type=kind,
+        subject=JOB,
+        time=moment(CREATED + after + 0.512),
+        data=JobEventData(
+            account="default",
+            status=kind.removeprefix("job."),
+            sequence=sequence,
+            observed_at=moment(CREATED + after + 0.512),
+            object="inbox/nightly.jsonl",
+            version="3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
+            **usual | more,
+        ),
     )

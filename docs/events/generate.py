@@ -3,8 +3,9 @@
     uv run python -m docs.events.generate            # writes docs/events/VERSION/
     uv run python -m docs.events.generate --check    # 1 if what is there differs
 
-Structure comes from `batchwatch.events`, words from `meanings`, what a type guarantees from
-`types`. Each schema is whole in itself, so that one file is all that a program needs.
+Structure comes from `batchwatch.events` and `job_events`, words from `meanings`, what a type
+guarantees from `types`. Each schema is whole in itself, so that one file is all that a program
+needs.
 """
 
 import functools
@@ -17,77 +18,128 @@ from pydantic import BaseModel
 
 from batchwatch.batch import Batch
 from batchwatch.events import SCHEMA, ArchivedFile, BatchEvent, BatchEventData, Stalled
+from batchwatch.job_events import SCHEMA as JOB_SCHEMA
+from batchwatch.job_events import JobEvent, JobEventData, JobPart, JobTotals, Waiting
 from docs.events import meanings
-from docs.events.examples import example
-from docs.events.types import TYPES, Files, Guarantee
+from docs.events.examples import batch_example, example
+from docs.events.types import BATCH_TYPES, JOB_TYPES, TYPES, Files, Guarantee
 
 VERSION = "1.0"
 """Of the schemas; docs/events/README.md tells when which part of it is raised."""
 FOLDER = Path(__file__).parent
-ANY = "batch-event"
+ANY_BATCH, ANY_JOB = "batch-event", "job-event"
+ANY = {ANY_BATCH: BATCH_TYPES, ANY_JOB: JOB_TYPES}
+"""The schemas that cover any event of batches, or of jobs."""
 
 Schema = dict[str, Any]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _MOMENT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?Z$"
+_ACCOUNT = "^[a-z0-9][a-z0-9-]{0,31}$"
+_JOB_ID = "^job_[0-9a-f]{24}$"
 _BATCH_ID = "^[A-Za-z0-9][A-Za-z0-9._=:-]{0,511}$"
 _FILE: Schema = {"$ref": "#/$defs/file"}
-_NARROWER: dict[str, dict[str, Schema]] = {
-    "BatchEvent": {
-        "id": {"format": "uuid"},
-        "source": {"pattern": "^urn:batchwatch:[^:]+:[^:]+$"},
+_FILES: Schema = {"type": "object", "additionalProperties": _FILE}
+_COUNT: Schema = {"minimum": 0}
+_ENVELOPE: dict[str, Schema] = {
+    "id": {"format": "uuid"},
+    "source": {"pattern": "^urn:batchwatch:[^:]+:[^:]+$"},
+    "time": {"pattern": _MOMENT},
+}
+_ANY_DATA: dict[str, Schema] = {
+    "account": {"pattern": _ACCOUNT},
+    "observed_at": {"pattern": _MOMENT},
+    "sequence": {"minimum": 1},
+    "files": _FILES,
+}
+_NARROWER: dict[type[BaseModel], dict[str, Schema]] = {
+    BatchEvent: {
+        **_ENVELOPE,
         "type": {"pattern": "^batch\\.[a-z_]+$"},
         "subject": {"pattern": _BATCH_ID},
-        "time": {"pattern": _MOMENT},
         "dataschema": {"const": SCHEMA},
     },
-    "BatchEventData": {
-        "account": {"pattern": "^[a-z0-9][a-z0-9-]{0,31}$"},
-        "observed_at": {"pattern": _MOMENT},
-        "sequence": {"minimum": 1},
-        "files": {"type": "object", "additionalProperties": _FILE},
+    JobEvent: {
+        **_ENVELOPE,
+        "type": {"pattern": "^job\\.[a-z_]+$"},
+        "subject": {"pattern": _JOB_ID},
+        "dataschema": {"const": JOB_SCHEMA},
     },
-    "ArchivedFile": {
+    BatchEventData: _ANY_DATA,
+    JobEventData: {
+        **_ANY_DATA,
+        "requests": _COUNT,
+        "rejected": _COUNT,
+        "report": {"type": "string", "pattern": "^s3://"},
+        "reason": {"type": "string"},
+    },
+    JobPart: {
+        "number": {"minimum": 1},
+        "requests": _COUNT,
+        "completed": _COUNT,
+        "failed": _COUNT,
+    },
+    JobTotals: dict.fromkeys(("requests", "completed", "failed", "unfinished"), _COUNT),
+    Waiting: {"since": {"pattern": _MOMENT}, "parts": {"minimum": 1}},
+    ArchivedFile: {
         "s3_uri": {"pattern": "^s3://"},
-        "bytes": {"minimum": 0},
-        "lines": {"minimum": 0},
+        "bytes": _COUNT,
+        "lines": _COUNT,
         "crc32": {"pattern": "^[0-9a-f]{8}$"},
     },
-    "Stalled": {"seconds": {"minimum": 0}},
+    Stalled: {"seconds": _COUNT},
 }
 """What is true beyond the types of the models."""
-_MAYBE = {"files", "stalled", "reduced", "location"}
+_MAYBE: dict[type[BaseModel], set[str]] = {
+    BatchEventData: {"files", "stalled", "reduced"},
+    JobEventData: {"waiting", "totals", "files", "reason", "report", "reduced"},
+    ArchivedFile: {"location"},
+}
 """Left out where it says nothing."""
 
 
-def schema(kind: str = ANY) -> Schema:
-    """Make the schema of a type of event, or the one that covers any."""
-    event = _object(BatchEvent, meanings.EVENT)
-    data = _object(BatchEventData, meanings.DATA)
-    data["properties"]["batch"] |= {"$ref": "#/$defs/batch"}
-    data["properties"]["stalled"] |= _object(Stalled, meanings.STALLED)
-    event["properties"]["data"] |= data
+def schema(kind: str = ANY_BATCH) -> Schema:
+    """Make the schema of a type of event, or one of those that cover any."""
+    of_job = kind == ANY_JOB or kind in JOB_TYPES
     made = {
         "$schema": _DIALECT,
         "$id": f"urn:batchwatch:schema:{kind}:{VERSION}",
         "title": kind,
         "version": VERSION,
-        "description": "Any event of batchwatch.",
-        **event,
-        "$defs": {"batch": _batch(), "file": _file()},
+        "description": f"Any event of a {'job' if of_job else 'batch'}.",
+        **(_of_job() if of_job else _of_batch()),
     }
-    if kind == ANY:
-        more = {each: _guaranteed(guarantee) for each, guarantee in TYPES.items()}
+    if kind in ANY:
+        more = {each: _guaranteed(guarantee) for each, guarantee in ANY[kind].items()}
         return made | {
-            "allOf": [{"if": _of(each), "then": more[each]} for each in TYPES if more[each]]
+            "allOf": [{"if": _of(each), "then": more[each]} for each in more if more[each]]
         }
     made["description"] = TYPES[kind].when
     return _merged(_merged(made, _of(kind)), _guaranteed(TYPES[kind]))
 
 
+def _of_batch() -> Schema:
+    event = _object(BatchEvent, meanings.EVENT)
+    data = _object(BatchEventData, meanings.DATA)
+    data["properties"]["batch"] |= {"$ref": "#/$defs/batch"}
+    data["properties"]["stalled"] |= _object(Stalled, meanings.STALLED)
+    event["properties"]["data"] |= data
+    return event | {"$defs": {"batch": _batch(), "file": _file()}}
+
+
+def _of_job() -> Schema:
+    event = _object(JobEvent, meanings.EVENT)
+    data = _object(JobEventData, meanings.JOB_DATA)
+    data["properties"]["parts"] |= {"items": {"$ref": "#/$defs/part"}}
+    data["properties"]["waiting"] |= _object(Waiting, meanings.WAITING)
+    data["properties"]["totals"] |= _object(JobTotals, meanings.TOTALS)
+    event["properties"]["data"] |= data
+    return event | {"$defs": {"part": _object(JobPart, meanings.JOB_PART), "file": _file()}}
+
+
 def files() -> dict[str, str]:
     """Return every generated file: its path within the folder of the version, and its text."""
-    made = {f"{kind}.schema.json": _text(schema(kind)) for kind in (ANY, *TYPES)}
+    made = {f"{kind}.schema.json": _text(schema(kind)) for kind in (*ANY, *TYPES)}
     return made | {f"examples/{k}.json": _text(json.loads(example(k).frozen())) for k in TYPES}
 
 
@@ -103,10 +155,10 @@ def _object(model: type[BaseModel], described: dict[str, str]) -> Schema:
     fields = _fields(model)
     if set(fields) != set(described):
         raise ValueError(f"{model.__name__}: {set(fields) ^ set(described)} in meanings.py?")
-    narrower = _NARROWER.get(model.__name__, {})
+    narrower, maybe = _NARROWER.get(model, {}), _MAYBE.get(model, set())
     return {
         "type": "object",
-        "required": [name for name in fields if name not in _MAYBE],
+        "required": [name for name in fields if name not in maybe],
         "properties": {
             name: {"description": described[name], **_plain(field), **narrower.get(name, {})}
             for name, field in fields.items()
@@ -131,7 +183,7 @@ def _plain(field: Schema) -> Schema:
 
 def _batch() -> Schema:
     """Describe the provider's object, of which little is certain; so the rest has no types."""
-    said = example("batch.completed").data.batch.said
+    said = batch_example("batch.completed").data.batch.said
     made = _object(Batch, meanings.BATCH)
     fields = {
         name: {"description": field["description"]}
@@ -171,11 +223,10 @@ def _of(kind: str) -> Schema:
 
 def _guaranteed(guarantee: Guarantee) -> Schema:
     """Say what events of a type have beyond all others."""
-    data: Schema = {"required": ["files"] if guarantee.files else []}
-    data["required"] += ["stalled"] if guarantee.stalled else []
+    data: Schema = {"required": [*(["files"] if guarantee.files else []), *guarantee.has]}
     data["properties"] = {"files": _of_files(guarantee.files)} if guarantee.files else {}
     if guarantee.status:
-        data["properties"]["status"] = {"const": guarantee.status.value}
+        data["properties"]["status"] = {"const": str(guarantee.status)}
     data = {name: said for name, said in data.items() if said}
     return {"properties": {"data": data}} if data else {}
 

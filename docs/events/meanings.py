@@ -11,11 +11,11 @@ EVENT = {
     ),
     "source": "urn:batchwatch:STACK:ACCOUNT, the stack and the account that it watches.",
     "type": "What happened. Later versions of this major may announce more types: skip those.",
-    "subject": "The id of the batch.",
+    "subject": "The id of what it happened to: a batch, or a job.",
     "time": "When it happened: by the provider's clock where that tells, else `observed_at`.",
     "datacontenttype": "The form of `data`.",
     "dataschema": "The major version of this schema.",
-    "data": "What happened to the batch.",
+    "data": "What happened to it.",
 }
 DATA = {
     "account": "The account, by its name in the secret.",
@@ -51,6 +51,54 @@ FILE = {
     "crc32": "CRC32 of the whole file in eight hexadecimal digits, if archived.",
     "reason": "Why it is gone or failed, in words for people.",
     "location": "Where the provider says that a file is which is elsewhere.",
+}
+JOB_DATA = {
+    "account": "The account, by its name in the secret; `unknown` where a file names none.",
+    "status": "Of the job: submitted, waiting, completed, cancelled or refused.",
+    "sequence": "The events of one job are numbered from 1, without gaps.",
+    "observed_at": "When it was seen, by our clock.",
+    "object": "The key of the file in the bucket, as it was dropped.",
+    "version": "The version of that object; null where the bucket keeps none.",
+    "requests": "How many lines were taken.",
+    "rejected": "How many lines were not: `report` tells which, and why.",
+    "report": "Where the report on lines that were not taken lies: an address of S3.",
+    "parts": "What became of its requests, batch by batch.",
+    "waiting": "Why parts have not been sent yet.",
+    "totals": "What became of all of its requests.",
+    "files": (
+        "The files of all parts merged, each under its role: output and error; none that would be "
+        "empty. A later version may know more roles."
+    ),
+    "reason": "Why it was refused: a sentence for the owner of the file.",
+    "reduced": (
+        "True if SNS had refused the whole; then `parts` is empty, `report` is absent, and what "
+        "cannot be printed of `object` and `reason` is a question mark."
+    ),
+}
+JOB_PART = {
+    "number": "Parts are numbered from 1.",
+    "state": "waiting, submitted or ended; of one that was never sent: cancelled or refused.",
+    "endpoint": "Where its requests go.",
+    "model": "The model that is to answer.",
+    "requests": "How many it has.",
+    "batch_id": "The id of its batch, once it has one; of the last, if it was sent again.",
+    "status": "How its batch ended: completed, failed, expired, cancelled or lost.",
+    "completed": "How many requests succeeded, once it has ended.",
+    "failed": "How many requests failed, once it has ended.",
+    "reason": "Why it waits, was refused or came to nothing.",
+}
+WAITING = {
+    "reason": (
+        "token_limit, rate_limited, unreachable, account_refused, file_not_ready or uncertain."
+    ),
+    "since": "Since when.",
+    "parts": "How many parts wait.",
+}
+TOTALS = {
+    "requests": "How many there were.",
+    "completed": "How many succeeded.",
+    "failed": "How many failed.",
+    "unfinished": "How many were never answered, or never sent.",
 }
 STALLED = {
     "reason": "validating, finalizing, cancelling, no_progress or overdue.",

@@ -10,16 +10,17 @@ Files = Literal["all", "gone", "failed"]
 class Guarantee(NamedTuple):
     """When an event of a type comes; its `status`, if it can only be one; what its `files` tell.
 
-    `files`: all of the batch, or the one that ended in that state. `stalled`: whether it is there.
+    `files`: all of the batch, or the one that ended in that state. `has`: further fields of `data`
+    that are there.
     """
 
     when: str
-    status: Status | None = None
+    status: str | None = None
     files: Files | None = None
-    stalled: bool = False
+    has: tuple[str, ...] = ()
 
 
-TYPES: dict[str, Guarantee] = {
+BATCH_TYPES: dict[str, Guarantee] = {
     "batch.validating": Guarantee("The batch is being validated.", Status.VALIDATING),
     "batch.in_progress": Guarantee("Its requests are being answered.", Status.IN_PROGRESS),
     "batch.finalizing": Guarantee("Its files are being put together.", Status.FINALIZING),
@@ -45,10 +46,37 @@ TYPES: dict[str, Guarantee] = {
     "batch.file_gone": Guarantee("A file is no longer at the provider.", files="gone"),
     "batch.file_failed": Guarantee("A file could not be had whole.", files="failed"),
     "batch.stalled": Guarantee(
-        "It seems to stand still. Once in each status; it is watched on.", stalled=True
+        "It seems to stand still. Once in each status; it is watched on.", has=("stalled",)
     ),
     "batch.lost": Guarantee("The provider has not known it for an hour. It is still looked for."),
     "batch.unknown": Guarantee(
         "It has a status that this version does not know: `batch.status`.", Status.UNKNOWN
     ),
 }
+JOB_TYPES: dict[str, Guarantee] = {
+    "job.submitted": Guarantee("Each part of the file has its batch.", "submitted"),
+    "job.waiting": Guarantee(
+        "Parts cannot be sent yet. Once each time that this begins, or its reason changes; they "
+        "are sent by themselves.",
+        "waiting",
+        has=("waiting",),
+    ),
+    "job.completed": Guarantee(
+        "Each of its parts has ended, and its files are merged. How much succeeded, `totals` tell. "
+        "The last of its life.",
+        "completed",
+        has=("totals", "files"),
+    ),
+    "job.cancelled": Guarantee(
+        "Somebody cancelled it, and each of its parts has ended. What was answered by then is in "
+        "its files. The last of its life.",
+        "cancelled",
+        has=("totals", "files"),
+    ),
+    "job.refused": Guarantee(
+        "No batch was made of the file: `reason`. The last of its life.",
+        "refused",
+        has=("reason",),
+    ),
+}
+TYPES = BATCH_TYPES | JOB_TYPES

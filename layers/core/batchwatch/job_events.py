@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import Discriminator, Tag, TypeAdapter
+from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter
 
 from batchwatch.events import (
     ArchivedFile,
@@ -16,6 +16,7 @@ from batchwatch.events import (
 )
 
 SCHEMA = "urn:batchwatch:schema:job-event:1"
+_LONGEST_REDUCED = 1024  # characters; no key in S3 has more
 
 
 class JobPart(Part):
@@ -63,7 +64,7 @@ class JobEventData(Part):
     requests   lines that were taken; `rejected` ones were not, and `report` tells why
     files      the answers of all parts, merged, once the job has ended
     reason     why it was refused
-    reduced    all but its id and status is left out, as SNS refused the whole
+    reduced    parts and report are left out, and odd characters, as SNS refused the whole
     """
 
     account: str
@@ -97,16 +98,20 @@ class JobEvent(Envelope):
         return self.model_dump_json(exclude={"data": left_out})
 
     def reduced(self) -> Self:
-        """Return this event without its parts and files, under another name."""
+        """Return what SNS takes for sure, under another name.
+
+        It keeps what a job of its type promises; what others have named is short and printable.
+        """
+        data = self.data
         less: dict[str, Any] = {
+            "object": _harmless(data.object),
             "parts": (),
-            "files": None,
-            "waiting": None,
-            "reason": None,
+            "report": None,
+            "reason": None if data.reason is None else _harmless(data.reason),
             "reduced": True,
         }
         name = str(uuid.uuid5(uuid.UUID(self.id), "reduced"))
-        return self.model_copy(update={"id": name, "data": self.data.model_copy(update=less)})
+        return self.model_copy(update={"id": name, "data": data.model_copy(update=less)})
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -141,19 +146,25 @@ class JobEvent(Envelope):
         return headline_of(f"job {self.data.status}{done} {name} ({self.data.account})")
 
 
+def _harmless(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)[:_LONGEST_REDUCED]
+
+
 def _kind(said: Any) -> str:
     kind = said.get("type") if isinstance(said, dict) else getattr(said, "type", None)
     return "job" if str(kind).startswith("job.") else "batch"
 
 
 Event: TypeAlias = BatchEvent | JobEvent
-AnyEvent: TypeAlias = Annotated[
-    Annotated[BatchEvent, Tag("batch")] | Annotated[JobEvent, Tag("job")], Discriminator(_kind)
-]
-"""Any event on the topic, told apart by `type`; a Powertools envelope takes it, too."""
-_any_event: TypeAdapter[Event] = TypeAdapter(AnyEvent)
+AnyEvent: TypeAdapter[Event] = TypeAdapter(
+    Annotated[
+        Annotated[BatchEvent, Tag("batch")] | Annotated[JobEvent, Tag("job")], Discriminator(_kind)
+    ],
+    config=ConfigDict(hide_input_in_errors=True),  # a union does not take it from its members
+)
+"""Any event on the topic, told apart by `type`; a Powertools envelope takes it as a model."""
 
 
 def read_event(text: str | bytes) -> Event:
     """Read an event of either kind; pydantic's ValidationError where it is none."""
-    return _any_event.validate_json(text)
+    return AnyEvent.validate_json(text)

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ValidationError
 
 from batchwatch.errors import BadMessageError, BusError
-from batchwatch.events import BatchEvent
+from batchwatch.job_events import read_event
 from batchwatch.report import Problem, Report
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
+    from batchwatch.job_events import Event
     from batchwatch.orders import DeadLetters
 
 SOURCE = "batchwatch"
@@ -32,7 +33,7 @@ class Letter(NamedTuple):
     """A message of the queue, the event in it, and what is put on the bus."""
 
     message: dict[str, Any]
-    event: BatchEvent
+    event: Event
     entry: PutEventsRequestEntryTypeDef
 
     @property
@@ -80,7 +81,7 @@ class Relay(NamedTuple):
         letters, failed = [], []
         for message in messages:
             try:
-                event = BatchEvent.model_validate_json(message["body"])
+                event = read_event(message["body"])
             except ValidationError as error:
                 no_event = BadMessageError(f"not an event: {type(error).__name__}")
                 failed.append(Failed(message, Problem(no_event)))
@@ -88,8 +89,8 @@ class Relay(NamedTuple):
                 letters.append(Letter(message, event, self._entry(event, message["body"])))
         return letters, failed
 
-    def _entry(self, event: BatchEvent, frozen: str) -> PutEventsRequestEntryTypeDef:
-        # No `Resources`: they are to be ARNs, and a batch has none.
+    def _entry(self, event: Event, frozen: str) -> PutEventsRequestEntryTypeDef:
+        # No `Resources`: they are to be ARNs, and neither batches nor jobs have one.
         return {
             "EventBusName": self.bus,
             "Source": SOURCE,

@@ -1,4 +1,4 @@
-"""What to do next about a batch that did not simply succeed. Pure."""
+"""What to do next about a batch or a job that did not simply succeed. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchwatch.events import ArchivedFile
+    from batchwatch.job_events import JobEventData
 
 _QUEUE_FULL = "token_limit_exceeded"
+_PART = "batchwatch_submit"  # in the metadata of a part of a job: JOB/PART/ROUND
+_WHEN_SENT = {
+    "token_limit": "It is sent again by itself when batches of that model end.",
+    "rate_limited": "It is sent again by itself as soon as OpenAI allows.",
+    "unreachable": (
+        "It is sent by itself as soon as OpenAI answers. See whether it tells of trouble "
+        "(status.openai.com)."
+    ),
+    "account_refused": (
+        "Look after the key and the credit of that account; then it is sent by itself."
+    ),
+    "file_not_ready": "It is sent by itself as soon as OpenAI has the file ready.",
+    "uncertain": (
+        "It is looked for at OpenAI first, and sent again only if it is not there, so that nothing "
+        "is paid twice."
+    ),
+}
 
 
 def advice(said: str, batch: Batch, lost: Mapping[str, ArchivedFile]) -> list[tuple[str, str]]:
@@ -28,6 +46,12 @@ def _advice(  # noqa: PLR0911 - one each
     match said:
         case "failed":
             return _failed(batch)
+        case "sent again":
+            job = clean((batch.metadata or {}).get(_PART, "")).partition("/")[0] or "a job"
+            return (
+                f"Nothing ran, nothing is charged: the queue of that model was full. As a part of "
+                f"{job} it is sent again by itself when batches of that model end."
+            )
         case "expired" | "cancelled":
             return _cut_short(batch)
         case "without success":
@@ -55,14 +79,59 @@ def _advice(  # noqa: PLR0911 - one each
             return None
 
 
+def sent_again(batch: Batch) -> bool:
+    """Whether a failed batch is a part of a job that only found no room in a queue."""
+    return _queue_full(batch) and bool((batch.metadata or {}).get(_PART))
+
+
+def _queue_full(batch: Batch) -> bool:
+    return any(error.code == _QUEUE_FULL for error in (batch.errors.data if batch.errors else []))
+
+
 def _failed(batch: Batch) -> str:
-    codes = {error.code for error in (batch.errors.data if batch.errors else [])}
-    if _QUEUE_FULL in codes:
+    if _queue_full(batch):
         return (
             "Nothing ran, nothing is charged: the queue of that model was full. Send it again "
             "once other batches have ended."
         )
     return "Nothing ran, nothing is charged. Fix the input file, and send it again."
+
+
+def job_advice(said: str, data: JobEventData) -> list[tuple[str, str]]:
+    """Return at most one fact `Next` about a job."""
+    text = _job_advice(said, data)
+    return [("Next", text)] if text else []
+
+
+def _job_advice(  # noqa: PLR0911 - one each
+    said: str, data: JobEventData
+) -> str | None:
+    totals = data.totals
+    reasons = "The reasons are in error.jsonl. " if "error" in (data.files or {}) else ""
+    match said:
+        case "job refused":
+            report = "The report tells which lines, and why. " if data.report else ""
+            return (
+                f"Nothing was sent, nothing is charged. {report}Mend that, and drop the file again."
+            )
+        case "job waiting":
+            usual = "It is sent by itself as soon as that is over."
+            return _WHEN_SENT.get(data.waiting.reason if data.waiting else "", usual)
+        case "job without success":
+            return (
+                f"Most often one mistake is in all of them. {reasons}Mend it, and drop the file "
+                "again."
+            )
+        case "job files lost":
+            return "What each of its batches answered lies in the folder of that batch."
+        case "job completed with errors":
+            return f"{reasons}Those that did not succeed can be sent again."
+        case "job cancelled" if totals and totals.unfinished:
+            kept = "What was done is kept, and paid for. " if totals.completed else ""
+            rest = plural(totals.unfinished, "request")
+            return f"{kept}{rest} never ran, and can be sent again."
+        case _:
+            return None
 
 
 def _cut_short(batch: Batch) -> str | None:

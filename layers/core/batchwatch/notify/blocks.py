@@ -27,13 +27,13 @@ COLOURS = {
     Tone.NEUTRAL: "#8d9297",
 }
 IN_FULL = 10
-"""At most so many batches are told in full; the others are counted."""
+"""At most so many batches and jobs are told in full; the others are counted."""
 _SIZE = 9000
 """Characters of JSON: Slack refuses blocks of some 13,000 in all, without documenting it."""
 _HEADER, _NUMBER, _LINE, _SECTION = 150, 200, 400, 2900
-_BESIDE = {"Requests", "Took", "Tokens"}
+_BESIDE = {"Requests", "Parts", "Took", "Tokens"}
 """Facts short enough to share a line."""
-_ELSEWHERE = {"Batch", "Events"}
+_ELSEWHERE = {"Batch", "Job", "Events"}
 """Facts below the others, in small, and those that the email has."""
 _FORMATTING = re.compile(r"[*_~`@#]|:\S+:|://|www\.|\]\(")
 
@@ -90,7 +90,7 @@ def headline(digest: Digest, escape: Callable[[str], str] = escaped) -> str:
 
 
 def summary(entry: Entry, escape: Callable[[str], str] = escaped) -> str:
-    """One line of a batch: what became of it, its name, its account."""
+    """One line of a batch or a job: what became of it, its name, its account."""
     said = literal(entry.happened, 80, escape)
     account = literal(entry.account, 60, escape)
     return f"{said}: {literal(entry.title, 160, escape)} ({account})"
@@ -160,8 +160,8 @@ def _fitting(lines: Sequence[str]) -> Sequence[str]:
 
 
 def _whose(entry: Entry) -> list[str]:
-    about = [literal(fact.text) for fact in entry.facts if fact.name == "Batch"]
-    return [*about[:1], f"`{cut(entry.batch_id, 600)}`"] if entry.named or not about else about[:1]
+    about = [literal(fact.text) for fact in entry.facts if fact.name == entry.noun]
+    return [*about[:1], f"`{cut(entry.subject, 600)}`"] if entry.named or not about else about[:1]
 
 
 def _section(text: str) -> Block:

@@ -21,7 +21,8 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:batchwatch:chat")
 # Less than what is allowed: a description becomes one section of Slack, of 3,000 characters.
 _DESCRIPTION, _LINE, _STEP, _KEYWORD, _ID = 2800, 250, 300, 60, 200
 _STEPS = 5
-_TOLD = ("Requests", "Took", "Tokens", "Lost", "Reason", "Status", "Since", "Usual", "Files")
+_NUMBERS = ("Requests", "Parts", "Took", "Tokens")
+_TOLD = ("Lost", "Reason", "Status", "Since", "Usual", "Rejected", "Files")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
 
@@ -41,7 +42,7 @@ def chat_message(digest: Digest) -> str:
         "threadId": _thread(digest),
         "summary": cut(f"{headline(digest, _harmless)}; {digest.totals}", _STEP, _harmless),
         "eventType": "batchwatch.digest",
-        "relatedResources": [cut(entry.batch_id, _ID) for entry in told],
+        "relatedResources": [cut(entry.subject, _ID) for entry in told],
         "additionalContext": {"stack": cut(digest.stack, _ID), "bucket": cut(digest.bucket, _ID)},
     }
     message = {
@@ -67,9 +68,8 @@ def _that_fit(digest: Digest) -> list[Entry]:
 
 def _description(entry: Entry) -> str:
     lines = [f"• {summary(entry, _harmless)}"]
-    named = {name: _line(entry, name) for name in _TOLD}
-    numbers = " · ".join(filter(None, (named[name] for name in _TOLD[:3])))
-    return "\n".join(filter(None, [*lines, numbers, *(named[name] for name in _TOLD[3:])]))
+    numbers = " · ".join(filter(None, (_line(entry, name) for name in _NUMBERS)))
+    return "\n".join(filter(None, [*lines, numbers, *(_line(entry, name) for name in _TOLD)]))
 
 
 def _line(entry: Entry, name: str) -> str:
@@ -84,8 +84,8 @@ def _next(entry: Entry) -> list[str]:
 
 
 def _thread(digest: Digest) -> str:
-    """The batch, so that all that is told of it stands together; else what is told here."""
-    ids = {entry.batch_id for entry in digest.entries}
+    """The batch or job, so that all that is told of it stands together; else what is told here."""
+    ids = {entry.subject for entry in digest.entries}
     alone = next(iter(ids)) if len(ids) == 1 else ""
     return alone if 0 < len(alone) <= _ID else _name(digest)
 

@@ -1,5 +1,6 @@
-"""What has happened, for people: the events of many batches as one digest, the worst first. Pure.
+"""What has happened, for people: the events of many batches and jobs as one digest. Pure.
 
+The worst comes first; among what is as bad, jobs come before batches.
 Every text in it is one clean line (see `wording.clean`); a channel only lays it out, and escapes
 what means something to it.
 """
@@ -9,17 +10,20 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from batchwatch.batch import Batch, Role, Status
-from batchwatch.events import outcome
+from batchwatch.events import BatchEvent, outcome
+from batchwatch.job_events import JobEvent
+from batchwatch.notify.advice import sent_again
 from batchwatch.notify.facts import all_tokens, best, end_of, facts_of, lost_files, requests
+from batchwatch.notify.jobs import job_facts, job_said, job_title
 from batchwatch.notify.wording import about, clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from batchwatch.events import BatchEvent
+    from batchwatch.job_events import Event
     from batchwatch.prices import Cost
 
 _NAMES = ("name", "title", "job", "description")
@@ -28,7 +32,7 @@ _ODD = {"batch.lost", "batch.stalled", "batch.unknown"}
 
 
 class Tone(StrEnum):
-    """How a batch fares; a channel has a colour for each."""
+    """How a batch or a job fares; a channel has a colour for each."""
 
     BAD = "bad"
     WARNING = "warning"
@@ -37,57 +41,78 @@ class Tone(StrEnum):
 
 
 _TONES = {
+    "job refused": Tone.BAD,
+    "job without success": Tone.BAD,
     "lost": Tone.BAD,
     "failed": Tone.BAD,
     "files lost": Tone.BAD,
     "without success": Tone.BAD,
+    "job waiting": Tone.WARNING,
+    "job cancelled": Tone.WARNING,
+    "job files lost": Tone.WARNING,
+    "job completed with errors": Tone.WARNING,
     "expired": Tone.WARNING,
     "stalled": Tone.WARNING,
     "unknown": Tone.WARNING,
     "cancelled": Tone.WARNING,
+    "sent again": Tone.WARNING,
     "input lost": Tone.WARNING,
     "completed with errors": Tone.WARNING,
+    "job completed": Tone.GOOD,
     "completed": Tone.GOOD,
     "archived": Tone.GOOD,
 }
-"""What may be said of a batch, the worst first; other statuses come last."""
+"""What may be said of a batch or a job, the worst first; other statuses come last."""
 _SEVERITY = {said: place for place, said in enumerate(_TONES)}
-_HAPPENED = {"without success": "no request succeeded"}
+_HAPPENED = {
+    "without success": "no request succeeded",
+    "job without success": "no request of a job succeeded",
+    "job files lost": "merged files of a job lost",
+    "sent again": "to be sent again",
+}
 _COUNTED = {
     "files lost": "with lost files",
     "input lost": "with a lost input",
     "without success": "with no success",
+    "sent again": "to be sent again",
 }
+_OF_JOB = "job "
 
 
 def counted(said: str, count: int) -> str:
-    """`1 with lost files`: what is said of so many batches."""
+    """`1 with lost files`, `2 jobs refused`: what is said of so many batches or jobs."""
+    if said.startswith(_OF_JOB):
+        what = said.removeprefix(_OF_JOB)
+        return f"{plural(count, 'job')} {_COUNTED.get(what, what)}"
     return f"{count:,} {_COUNTED.get(said, said)}"
 
 
 class Fact(NamedTuple):
-    """A line about a batch: `Requests`: `388 of 400 succeeded, 12 failed`."""
+    """A line about a batch or a job: `Requests`: `388 of 400 succeeded, 12 failed`."""
 
     name: str
     text: str
 
 
 class Entry(NamedTuple):
-    """What became of one batch, by all of its events in the digest.
+    """What became of one batch or one job, by all of its events in the digest.
 
+    subject  its id
     said     one of the keys of `_TONES`, or another status: `in progress`
-    title    its name by its metadata, else its id
+    title    its name, by the metadata of the batch or the file of the job; else its id
     events   in sequence, each once
+    end      the batch as it ended, if its end is told here; of a job, its batches tell
     cost     where its end is told here, and the model has a known price
     """
 
     account: str
-    batch_id: str
+    subject: str
     said: str
     title: str
     facts: tuple[Fact, ...]
-    events: tuple[BatchEvent, ...]
-    cost: Cost | None
+    events: tuple[Event, ...]
+    end: Batch | None = None
+    cost: Cost | None = None
 
     @property
     def tone(self) -> Tone:
@@ -107,12 +132,12 @@ class Entry(NamedTuple):
     @property
     def named(self) -> bool:
         """Whether the title is more than the id."""
-        return self.title != self.batch_id
+        return self.title != self.subject
 
     @property
-    def end(self) -> Batch | None:
-        """The batch as it ended, if its end is told here."""
-        return end_of(self.events)
+    def noun(self) -> str:
+        """`Batch` or `Job`: what it is, and the name of the fact about whose it is."""
+        return "Job" if isinstance(self.events[-1], JobEvent) else "Batch"
 
 
 class Digest(NamedTuple):
@@ -124,13 +149,20 @@ class Digest(NamedTuple):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many batches of each kind, the worst first: `{"failed": 1, "completed": 8}`."""
+        """How many of each kind, the worst first: `{"failed": 1, "completed": 8}`."""
         return dict(Counter(entry.said for entry in self.entries))
 
     @property
     def heading(self) -> str:
         """`1 failed, 8 completed`."""
         return ", ".join(counted(said, count) for said, count in self.counts.items())
+
+    @property
+    def size(self) -> str:
+        """`2 jobs and 11 batches`."""
+        nouns = Counter(entry.noun for entry in self.entries)
+        told = [plural(nouns[noun], noun.lower()) for noun in ("Job", "Batch") if nouns[noun]]
+        return " and ".join(told) or "0 batches"
 
     @property
     def totals(self) -> str:
@@ -157,26 +189,45 @@ class Digest(NamedTuple):
 
 
 def digest_of(
-    events: Iterable[BatchEvent],
+    events: Iterable[Event],
     *,
     stack: str,
     bucket: str,
     price: Callable[[Batch], Cost | None],
 ) -> Digest:
-    """Put events together, by batch; repeated ones count once."""
-    by_batch: dict[tuple[str, str], dict[str, BatchEvent]] = {}
-    for event in events:
-        by_batch.setdefault((event.data.account, event.subject), {})[event.id] = event
-    entries = [
-        _entry(sorted(of_one.values(), key=_sequence), bucket, price)
-        for of_one in by_batch.values()
-    ]
-    entries.sort(key=lambda e: (e.severity, e.account, e.title, e.batch_id))
+    """Put events together, by batch and by job; repeated ones count once."""
+    told = [*events]
+    of_batches = _by_subject(event for event in told if isinstance(event, BatchEvent))
+    of_jobs = _by_subject(event for event in told if isinstance(event, JobEvent))
+    entries = [_entry(of_one, bucket, price) for of_one in of_batches]
+    entries += [_job_entry(of_one, bucket) for of_one in of_jobs]
+    entries.sort(key=lambda e: (e.severity, e.account, e.title, e.subject))
     return Digest(stack, bucket, tuple(entries))
 
 
-def _sequence(event: BatchEvent) -> int:
-    return event.data.sequence
+_Told = TypeVar("_Told", BatchEvent, JobEvent)
+
+
+def _by_subject(events: Iterable[_Told]) -> Iterable[list[_Told]]:
+    """Group events by what they are about, each group in sequence."""
+    found: dict[tuple[str, str], dict[str, _Told]] = {}
+    for event in events:
+        found.setdefault((event.data.account, event.subject), {})[event.id] = event
+    for of_one in found.values():
+        yield sorted(of_one.values(), key=lambda event: event.data.sequence)
+
+
+def _job_entry(events: Sequence[JobEvent], bucket: str) -> Entry:
+    last = events[-1]
+    said = job_said(last)
+    return Entry(
+        account=clean(last.data.account),
+        subject=clean(last.subject, 512),
+        said=said,
+        title=job_title(last),
+        facts=tuple(Fact(name, text) for name, text in job_facts(last, said, bucket)),
+        events=tuple(events),
+    )
 
 
 def _entry(
@@ -188,11 +239,12 @@ def _entry(
     said = _said(events)
     return Entry(
         account=clean(last.data.account),
-        batch_id=clean(last.subject, 512),
+        subject=clean(last.subject, 512),
         said=said,
         title=_title(best(events)),
         facts=tuple(Fact(name, text) for name, text in facts_of(events, said, bucket, cost)),
         events=tuple(events),
+        end=end,
         cost=cost,
     )
 
@@ -213,6 +265,8 @@ def _said(events: Sequence[BatchEvent]) -> str:
 
 
 def _end_said(batch: Batch) -> str:
+    if batch.status is Status.FAILED and sent_again(batch):
+        return "sent again"
     if batch.status is not Status.COMPLETED:
         return batch.status.value
     if outcome(batch) == "none":

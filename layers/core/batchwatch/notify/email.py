@@ -59,7 +59,7 @@ def _of_one(entry: Entry, lead: str) -> str:
     """`nightly-summaries: completed, 388 of 400 succeeded`."""
     what = _ascii(entry.happened) or "unknown"
     detail = _ascii(_detail(entry))
-    if entry.said.startswith("completed"):
+    if "completed" in entry.said:
         detail = detail.partition(", ")[0]
     said = f": {what}, {detail}" if detail else f": {what}"
     name = lead + _ascii_name(entry)
@@ -76,19 +76,23 @@ def _of_many(digest: Digest, lead: str) -> str:
         told = lead + ", ".join([*parts, f"{rest:,} more"] if rest else parts)
         if len(told) <= _LONGEST_SUBJECT:
             return told
-    return lead + f"{len(digest.entries):,} batches"
+    return lead + digest.size
 
 
 def _detail(entry: Entry) -> str:
     facts = {fact.name: fact.text for fact in reversed(entry.facts)}
     detail = next((facts[name] for name in _TELLING if name in facts), "")
-    return detail.partition(", ")[2] if entry.said == "without success" else detail
+    return detail.partition(", ")[2] if entry.said.endswith("without success") else detail
 
 
 def _ascii_name(entry: Entry) -> str:
     """The title if ASCII can spell it, else the id."""
     name = _ascii(entry.title)
-    return name if 2 * len(name) > len(entry.title) else _ascii(entry.batch_id) or "a batch"
+    return (
+        name
+        if 2 * len(name) > len(entry.title)
+        else _ascii(entry.subject) or f"a {entry.noun.lower()}"
+    )
 
 
 def _ascii(text: str) -> str:
@@ -106,7 +110,7 @@ def _cut(text: str, limit: int) -> str:
 def _head(digest: Digest) -> Iterator[str]:
     if len(digest.entries) == 1:
         return
-    yield from _wrapped(f"{len(digest.entries):,} batches: {_cut(digest.heading, 1000)}.")
+    yield from _wrapped(f"{digest.size}: {_cut(digest.heading, 1000)}.")
     if digest.totals:
         yield from _wrapped(f"In all {digest.totals}.")
     yield ""
@@ -151,14 +155,14 @@ def _rows(entry: Entry) -> Iterator[tuple[str, str]]:
     """The facts; those of good news in few lines."""
     if entry.named:
         whose = "" if entry.account == _USUAL_ACCOUNT else f" · account {entry.account}"
-        yield "Batch", entry.batch_id + (whose if entry.tone is Tone.GOOD else "")
+        yield entry.noun, entry.subject + (whose if entry.tone is Tone.GOOD else "")
     if entry.tone is Tone.GOOD:
         yield from _in_short(entry)
         return
     for name, text in entry.facts:
         yield name, text
-        if name == "Batch" and len(entry.events) > 1:
-            kinds = [clean(event.type.removeprefix("batch.")) for event in entry.events]
+        if name == entry.noun and len(entry.events) > 1:
+            kinds = [clean(event.type.partition(".")[2]) for event in entry.events]
             yield "Events", " → ".join(kinds)
 
 
@@ -167,13 +171,13 @@ def _in_short(entry: Entry) -> Iterator[tuple[str, str]]:
     for name, text in entry.facts:
         if name == "Requests":
             yield name, text + took
-        elif name not in {"Batch", "Took"} or (name == "Batch" and not entry.named):
+        elif name not in {entry.noun, "Took"} or (name == entry.noun and not entry.named):
             yield name, text
 
 
 def _line(entry: Entry) -> str:
     detail = _cut(_detail(entry), 60)
-    name = f"{_cut(entry.title, 40)} ({entry.batch_id})" if entry.named else entry.batch_id
+    name = f"{_cut(entry.title, 40)} ({entry.subject})" if entry.named else entry.subject
     account = "" if entry.account == _USUAL_ACCOUNT else f", account {entry.account}"
     return f"- {entry.happened}: {name}{account}" + (f", {detail}" if detail else "")
 

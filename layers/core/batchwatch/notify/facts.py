@@ -10,9 +10,10 @@ from batchwatch.notify.wording import about, clean, duration, number, plural, si
 from batchwatch.place import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from batchwatch.events import ArchivedFile, BatchEvent
+    from batchwatch.job_events import Event
     from batchwatch.prices import Cost
 
 _REASONS = 3
@@ -119,10 +120,8 @@ def _trouble(events: Sequence[BatchEvent], batch: Batch, said: str) -> Facts:
         facts.append(("Usual", clean(last.stalled.usual)))
     if said == "unknown":
         facts.append(("Status", clean(last.batch.raw_status)))
-    for role, file in lost_files(events).items():
-        why = f": {clean(file.reason)}" if file.reason else ""
-        facts.append(("Lost", f"{_named(role)} {_LOST[file.state]}{why}"))
-    if said == "failed":
+    facts += lost_facts(lost_files(events))
+    if said in {"failed", "sent again"}:
         facts += [("Reason", reason) for reason in _reasons(batch)]
     return facts
 
@@ -133,15 +132,29 @@ def lost_files(events: Iterable[BatchEvent]) -> dict[str, ArchivedFile]:
     return {role: file for role, file in files if file.state in _LOST}
 
 
+def lost_facts(files: Mapping[str, ArchivedFile]) -> Facts:
+    """Tell of each file that was not to be had, and why."""
+    facts: Facts = []
+    for role, file in files.items():
+        if file.state in _LOST:
+            why = f": {clean(file.reason)}" if file.reason else ""
+            facts.append(("Lost", f"{_named(role)} {_LOST[file.state]}{why}"))
+    return facts
+
+
 def _named(role: str) -> str:
     return "batch.json" if role == Role.RECORD else f"{role}.jsonl"
 
 
 def _left_out(events: Sequence[BatchEvent], bucket: str) -> Facts:
     """Where to read on, if SNS took no event of this batch as it was."""
-    if not all(event.data.reduced for event in events):
-        return []
-    where = f"s3://{bucket}/events/{events[0].data.account}/{events[0].subject}/"
+    reduced = all(event.data.reduced for event in events)
+    return too_long(events[0], bucket) if reduced else []
+
+
+def too_long(event: Event, bucket: str) -> Facts:
+    """Say where the events of a batch or a job lie."""
+    where = f"s3://{bucket}/events/{event.data.account}/{event.subject}/"
     return [("More", f"too long to be told here: {clean(where, 1024)}")]
 
 
@@ -162,18 +175,22 @@ def _reasons(batch: Batch) -> list[str]:
 def _files(events: Sequence[BatchEvent], batch: Batch, bucket: str, account: str) -> Facts:
     place = f"s3://{bucket}/{folder(account, batch)}"
     if archived := next((e for e in events if e.type == "batch.archived"), None):
-        files = archived.data.files or {}
-        shown = [role for role, file in files.items() if file.state not in _LOST]
-        named = "; ".join(_file(role, files[role]) for role in shown if role != Role.RECORD)
-        told = clean(_folder_of(files) or place, 1024)
-        return [("Files", told + (f"  {named}" if named else ""))]
+        return files_fact(archived.data.files or {}, place)
     to_come = {Role.OUTPUT, Role.ERROR} - {*lost_files(events)}
     if batch.status.terminal and any(batch.file_id(role) for role in to_come):
         return [("Files", f"{clean(place, 1024)}  (as soon as copied)")]
     return []
 
 
-def _folder_of(files: dict[str, ArchivedFile]) -> str | None:
+def files_fact(files: Mapping[str, ArchivedFile], place: str) -> Facts:
+    """Tell where files are, by their addresses or else that place, and how long they are."""
+    shown = [role for role, file in files.items() if file.state not in _LOST]
+    named = "; ".join(_file(role, files[role]) for role in shown if role != Role.RECORD)
+    told = clean(_folder_of(files) or place, 1024)
+    return [("Files", told + (f"  {named}" if named else ""))]
+
+
+def _folder_of(files: Mapping[str, ArchivedFile]) -> str | None:
     uris = [file.s3_uri for file in files.values() if file.s3_uri]
     return uris[0].rpartition("/")[0] + "/" if uris else None
 

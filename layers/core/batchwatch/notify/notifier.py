@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from batchwatch.errors import BadMessageError
-from batchwatch.events import BatchEvent
+from batchwatch.job_events import read_event
 from batchwatch.notify.digest import digest_of
 from batchwatch.report import Problem
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from batchwatch.batch import Batch
+    from batchwatch.job_events import Event
     from batchwatch.notify.channels import Channel
     from batchwatch.notify.digest import Digest
     from batchwatch.notify.told import Told
@@ -105,17 +106,17 @@ class Notifier(NamedTuple):
 
 def _read(
     messages: Sequence[dict[str, Any]],
-) -> tuple[dict[str, list[str]], dict[str, BatchEvent], list[str]]:
+) -> tuple[dict[str, list[str]], dict[str, Event], list[str]]:
     """Who sent which event, by its id; and the messages that are none.
 
     Those come again like all that could not be told, until they are among the dead letters.
     """
     senders: dict[str, list[str]] = {}
-    events: dict[str, BatchEvent] = {}
+    events: dict[str, Event] = {}
     bad = []
     for message in messages:
         try:
-            event = BatchEvent.model_validate_json(message["body"])
+            event = read_event(message["body"])
         except ValidationError:
             bad.append(message["messageId"])
         else:
