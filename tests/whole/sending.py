@@ -34,7 +34,7 @@ class Sent:
         """How each job ended, by the file it is made of."""
 
     def drop(self) -> None:
-        """Drop a good file, and one that is refused with an upload under way; leave one half done."""
+        """Drop a good file and one that is refused under way; leave a third half done."""
         self._put("inbox/good.jsonl", _line("a") + _line("b"))
         self._put("inbox/bad.jsonl", _line("a", "." * 6_000_000) + b"{}\n", "refuse")
         self._leave_half_merged()
