@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -88,7 +88,7 @@ def wanted(world: World) -> None:
     world.restart()
 
 
-def ended(world: World, ends: str = "completed", **script: int) -> str:
+def ended(world: World, ends: str = "completed", **script: Any) -> str:
     """A batch announced as ended just now."""
     plain = Script(name="b", endpoint="/v1/responses", requests=50, ends=ends, **script)
     batch_id = world.batch(plain)

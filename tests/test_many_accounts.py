@@ -393,7 +393,7 @@ class Gateway(SimulatedOpenAI):
         super().__init__(**how)
         self.seen: list[Request] = []
 
-    def answer(self, request: Request, body: bytes) -> Answer:
+    def answer(self, request: Request, body: bytes | IO[bytes]) -> Answer:
         """Answer as OpenAI does behind it."""
         self.seen.append(request)
         key = request.headers.get("api-key", "")

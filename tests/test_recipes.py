@@ -91,7 +91,7 @@ def two_accounts(world: World) -> None:
     world.openai.fault("GET /v1/batches/batch_", times=-1, edit=edit)
 
 
-def script(name: str, ends: str = "completed", **how: int) -> Script:
+def script(name: str, ends: str = "completed", **how: Any) -> Script:
     """Give a batch of two requests."""
     return Script(name=name, endpoint="/v1/responses", requests=2, ends=ends, running=100, **how)
 

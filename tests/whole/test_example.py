@@ -34,7 +34,7 @@ FOLDER = ROOT / "examples" / "react-to-completed"
 KEPT = ("output", "error", "input")
 
 
-def quick(name: str, endpoint: str, ends: str, requests: int, **share: int) -> Script:
+def quick(name: str, endpoint: str, ends: str, requests: int, **share: Any) -> Script:
     plain = Script(name=name, endpoint=endpoint, requests=requests, ends=ends, **share)
     return replace(plain, validating=0.5, running=0.5, finalizing=0.5)
 
