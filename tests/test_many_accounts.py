@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from threading import Barrier, Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from batchwatch.batch import Role, Status
-from batchwatch.errors import AccessError, NotFoundError, RateLimitedError
+from batchwatch.errors import AccessError, BadAnswerError, NotFoundError, RateLimitedError
 from batchwatch.record import FileState
 from batchwatch.submit.job import Held, Part, PartState, Piece, Why
 from batchwatch.submit.queueing import backoff
@@ -69,7 +70,9 @@ def why_refused(error: OpenAIError) -> Why | None:
         return Why.ACCOUNT_REFUSED
     if isinstance(error, NotFoundError) or "input_file_id" in str(error):
         return Why.FILE_NOT_READY
-    return Why.UNREACHABLE if error.passing else None
+    odd = isinstance(error, BadAnswerError)  # of a proxy, as a rule
+    too_large = error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    return Why.UNREACHABLE if (error.passing or odd) and not too_large else None
 
 
 def refused_unrun(batch: Batch) -> Why | None:
