@@ -40,7 +40,7 @@ def _request(script: Script, number: int) -> dict[str, object]:
     else:
         body["input"] = text
     return {
-        "custom_id": _custom_id(script, number),
+        "custom_id": script.custom_id(number),
         "method": "POST",
         "url": script.endpoint,
         "body": body,
@@ -86,7 +86,7 @@ def _line(
 ) -> dict[str, object]:
     return {
         "id": f"batch_req_{created_at(batch_id):08x}{digest('line', batch_id, number)[:24]}",
-        "custom_id": _custom_id(script, number),
+        "custom_id": script.custom_id(number),
         "response": response,
         "error": error,
     }
@@ -97,10 +97,6 @@ def _response(
 ) -> dict[str, object]:
     request_id = digest("request", batch_id, number)[:32]
     return {"status_code": status, "request_id": request_id, "body": body}
-
-
-def _custom_id(script: Script, number: int) -> str:
-    return f"request-{number + 1}" if script.sent is None else script.sent.custom_ids[number]
 
 
 def _encoded(line: Mapping[str, object]) -> bytes:

@@ -1,6 +1,7 @@
 """What a simulated batch looks like at a given moment: pure, repeatable."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -61,7 +62,6 @@ class Script:
     running: float = 5.0  # 0 and ends="cancelled": cancelled before it started
     finalizing: float = 1.0  # of a cancelled batch: cancelling
     output_bytes: int = 0  # answers are padded to an output file of about this size
-    sent: Sent | None = None  # the uploaded file that it answers; None: requests made up
 
     def __post_init__(self) -> None:
         """Refuse a script that no batch can follow."""
@@ -77,7 +77,19 @@ class Script:
     @property
     def model(self) -> str:
         """The model that every request names."""
-        return MODELS[self.endpoint] if self.sent is None else self.sent.model
+        return MODELS[self.endpoint]
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """Why it failed, if it does."""
+        return [
+            Problem(*problem, line=min(line, self.requests or 1))
+            for line, problem in enumerate(_INVALID, start=1)
+        ]
+
+    def custom_id(self, number: int) -> str:
+        """Name one of its requests, counted from 0."""
+        return f"request-{number + 1}"
 
     @property
     def runs(self) -> bool:
@@ -90,6 +102,27 @@ class Script:
         if not self.runs:
             return 0, 0, 0
         return self.requests - self.failed - self.unfinished, self.failed, self.unfinished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentScript(Script):
+    """What will become of a batch that answers an uploaded file."""
+
+    sent: Sent
+
+    @property
+    def model(self) -> str:
+        """The model that the file names."""
+        return self.sent.model
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with the file, or with its moment."""
+        return self.sent.problems
+
+    def custom_id(self, number: int) -> str:
+        """Name one of the requests as the file does."""
+        return self.sent.custom_ids[number]
 
 
 def batch_id(created_at: float, number: int) -> str:
@@ -225,9 +258,4 @@ def _progress(script: Script, created_at: float, at: float) -> tuple[int, int]:
 
 
 def _errors(script: Script) -> dict[str, object]:
-    told = [
-        Problem(*problem, line=min(line, script.requests or 1))
-        for line, problem in enumerate(_INVALID, start=1)
-    ]
-    problems = told if script.sent is None else script.sent.problems
-    return {"object": "list", "data": [problem._asdict() for problem in problems]}
+    return {"object": "list", "data": [problem._asdict() for problem in script.problems]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from local.simulator.lifecycle import Problem
+from local.simulator.lifecycle import Problem, SentScript
 
 if TYPE_CHECKING:
     from local.simulator.lifecycle import Sent
@@ -35,19 +35,20 @@ class Queue:
         due = [batch for batch in self._validating if batch.validated_at <= now]
         for batch in sorted(due, key=lambda batch: (batch.validated_at, batch.number)):
             self._validating.remove(batch)
-            sent = batch.script.sent
-            if sent is None or batch.cancelled_at is not None:
+            script = batch.script
+            if not isinstance(script, SentScript) or batch.cancelled_at is not None:
                 continue
-            if problem := self._no_place(sent, batch.validated_at):
-                sent = replace(sent, problems=(problem,))
-                batch.script = replace(batch.script, ends="failed", failed=0, sent=sent)
+            if problem := self._no_place(script.sent, batch.validated_at):
+                sent = replace(script.sent, problems=(problem,))
+                batch.script = replace(script, ends="failed", sent=sent)
             else:
                 self._enqueued.append(batch)
 
     def _no_place(self, new: Sent, at: float) -> Problem | None:
         """Tell which limit leaves no place for a further one at a moment."""
         self._enqueued = [batch for batch in self._enqueued if batch.ends_at > at]
-        others = [s for b in self._enqueued if (s := b.script.sent) and s.model == new.model]
+        scripts = (batch.script for batch in self._enqueued if batch.script.model == new.model)
+        others = [script.sent for script in scripts if isinstance(script, SentScript)]
         limit = _of(self.enqueued_tokens, new.model)
         if limit is not None and new.tokens + sum(other.tokens for other in others) > limit:
             return _problem("token", new.model, limit)

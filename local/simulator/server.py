@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from local.simulator import download, parameters
 from local.simulator.faults import Fault
-from local.simulator.lifecycle import Script, digest
+from local.simulator.lifecycle import SentScript, digest
 from local.simulator.listing import Listing
 from local.simulator.store import File, Store
 from local.simulator.trouble import Trouble
@@ -67,7 +67,7 @@ class SimulatedOpenAI(Store, Trouble):
         self._closing = Event()
 
     def __enter__(self) -> Self:
-        server = serving(self.answer, self.errors, self._closing, large=self.answer)
+        server = serving(self.answer, self.errors, self._closing, large=self.answer_large)
         origin = self._open.enter_context(server)
         self.base_url = f"{origin}/v1"
         return self
@@ -75,9 +75,12 @@ class SimulatedOpenAI(Store, Trouble):
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def answer(self, request: Request, body: bytes | IO[bytes]) -> Answer:
+    def answer(self, request: Request, body: bytes) -> Answer:
         """Answer one request, truly or as what is in store for it has it."""
-        body = BytesIO(body) if isinstance(body, bytes) else body
+        return self.answer_large(request, BytesIO(body))
+
+    def answer_large(self, request: Request, body: IO[bytes]) -> Answer:
+        """Answer one request whose body need not be in memory."""
         with self._lock:
             self.requests.append(request)
             fault = self._due(request, self.now())
@@ -155,7 +158,7 @@ class SimulatedOpenAI(Store, Trouble):
         rules = Rules(given["endpoint"], frozenset(self.unknown_models), self.most_requests)
         sent, pace = self.examined(input_file_id, rules), self.pace
         requests = len(sent.custom_ids)
-        script = Script(
+        script = SentScript(
             name=input_file_id,
             endpoint=given["endpoint"],
             requests=requests,

@@ -81,7 +81,7 @@ def test_the_order_is_that_in_which_validations_end_however_late_anybody_looks(
 
 def test_a_cancellation_releases_earlier(client: Client) -> None:
     client.simulated.enqueued_batches = 1
-    first, never_validated = sent(client, request()), sent(client, request())
+    never_validated, first = sent(client, request()), sent(client, request())
     client.post(f"/batches/{never_validated}/cancel")
     client.clock.now = START + 12
     client.post(f"/batches/{first}/cancel")  # over at 42
@@ -110,11 +110,11 @@ def test_what_fails_its_validation_takes_no_place(client: Client) -> None:
 
 
 def test_each_model_has_its_own_limit(client: Client) -> None:
-    client.simulated.enqueued_batches = {"gpt-5-mini": 0}
-    bodies = [{"model": model, "input": "Why?"} for model in ("gpt-5-mini", "other", "other")]
-    batches = [sent(client, request(body=body)) for body in bodies]
+    client.simulated.enqueued_batches = {"limited": 1}
+    models = ("other", "other", "limited", "limited")
+    batches = [sent(client, request(body={"model": model})) for model in models]
     client.clock.now += 10
-    assert statuses(client, *batches) == ["failed", "in_progress", "in_progress"]
+    assert statuses(client, *batches) == [*["in_progress"] * 3, "failed"]
 
 
 def test_where_failing_is_fast_the_creation_is_refused(client: Client) -> None:
