@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from threading import Barrier, Event
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -393,7 +393,7 @@ class Gateway(SimulatedOpenAI):
         super().__init__(**how)
         self.seen: list[Request] = []
 
-    def answer(self, request: Request, body: bytes | IO[bytes]) -> Answer:
+    def answer(self, request: Request, body: bytes) -> Answer:
         """Answer as OpenAI does behind it."""
         self.seen.append(request)
         key = request.headers.get("api-key", "")
