@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from batchwatch.errors import EndedError, LedgerRowError, OpenAIError
 from batchwatch.record import QUEUE, Lease
 from batchwatch.report import Problem, Report
-from batchwatch.submit.following import followed
+from batchwatch.submit.following import followed, line_held
 from batchwatch.submit.job import FINAL, UNSENT, Outcome, PartState, Stage, Why
 from batchwatch.submit.queueing import queue_of
 
@@ -112,10 +112,9 @@ class Desk(NamedTuple):
             if before.batch_id != part.batch_id:
                 return None
             after = followed(before, record, now, live)
-            job = job.with_part(after)
             if after.state in UNSENT and after.held:
-                job = self.narrator.waiting(job, after.held.why, now)
-            return job
+                return self.narrator.waiting(line_held(job, after), after.held.why, now)
+            return job.with_part(after)
 
         self.jobs.change(job.job_id, note)
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from batchwatch.batch import Role, Status
 from batchwatch.errors import AccessError, BadAnswerError, NotFoundError, RateLimitedError
 from batchwatch.record import FileState
-from batchwatch.submit.job import Held, Part, PartState, Piece, Why
+from batchwatch.submit.job import UNSENT, Held, Part, PartState, Piece, Why
 from batchwatch.submit.queueing import backoff
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
     from batchwatch.errors import OpenAIError
     from batchwatch.record import Record
+    from batchwatch.submit.job import Job
 
 UPLOAD_AGAIN, GIVE_UP = 3, 6
 """How often a file is not found until it is sent again, and until its part is given up."""
@@ -53,6 +54,16 @@ def held(part: Part, why: Why, now: float, live: int = 0) -> Part:
     if tries >= GIVE_UP:
         return refused(part, "OpenAI does not find the file that was uploaded")
     return part.but(state=PartState.PLANNED, file_id=None)
+
+
+def line_held(job: Job, part: Part) -> Job:
+    """Let those that wait for the same limit know what the last one met: they need not try it."""
+    job = job.with_part(part)
+    for other in job.parts:
+        waits = other.state in UNSENT and other.line == part.line and other.held
+        if waits and part.held and other.held.why is part.held.why is Why.TOKEN_LIMIT:
+            job = job.with_part(other.but(held=part.held))
+    return job
 
 
 def refused(part: Part, reason: str) -> Part:

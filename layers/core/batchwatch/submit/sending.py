@@ -13,7 +13,7 @@ from uuid import uuid4
 from batchwatch.creating import NewBatch
 from batchwatch.errors import BadAnswerError, OpenAIError, OrphanError
 from batchwatch.report import Problem, Report
-from batchwatch.submit.following import held, refused, why_refused
+from batchwatch.submit.following import held, line_held, refused, why_refused
 from batchwatch.submit.job import MARK, PartState, Why
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Sending(NamedTuple):
         def note(job: Job) -> Job | None:
             noted = _instead(job, part, back)
             if noted and why:
-                return self.narrator.waiting(noted, why, now)
+                return self.narrator.waiting(line_held(noted, back), why, now)
             return noted and self.narrator.submitted(noted, now)
 
         self.jobs.change(job.job_id, note)
