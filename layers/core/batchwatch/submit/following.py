@@ -59,9 +59,11 @@ def held(part: Part, why: Why, now: float, live: int = 0) -> Part:
 def line_held(job: Job, part: Part) -> Job:
     """Let those that wait for the same limit know what the last one met: they need not try it."""
     job = job.with_part(part)
+    if part.held is None or part.held.why is not Why.TOKEN_LIMIT:
+        return job
     for other in job.parts:
         waits = other.state in UNSENT and other.line == part.line and other.held
-        if waits and part.held and other.held.why is part.held.why is Why.TOKEN_LIMIT:
+        if waits and waits.why is Why.TOKEN_LIMIT:
             job = job.with_part(other.but(held=part.held))
     return job
 
