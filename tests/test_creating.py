@@ -611,7 +611,7 @@ def test_an_upload_that_is_not_there_as_it_was_sent_is_no_upload(said: dict[str,
         line.openai().upload("in.jsonl", len(LINE), lambda: [LINE])
 
 
-@pytest.mark.parametrize("chunks", [[], [LINE[1:]], [LINE, b"\n"]])
+@pytest.mark.parametrize("chunks", [[], [LINE[1:]], [LINE, b"\n"], [LINE] * 9])
 def test_a_file_of_another_size_than_was_said_is_never_whole(chunks: list[bytes]) -> None:
     refused = pytest.raises(OpenAIError, match=r"^POST files: not the 18 bytes")
     with serving(stored(len(LINE))) as server, closing(server.openai()) as openai:

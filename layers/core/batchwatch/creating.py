@@ -51,7 +51,7 @@ def checked_metadata(said: object, most: int = MOST_PAIRS) -> dict[str, str] | N
                 f"metadata.{_name(key)} may have {LONGEST_VALUE} characters at most,"
                 f" not {len(value)}"
             )
-    return dict(said)
+    return said
 
 
 def checked_expiry(said: object, parameter: str = "output_expires_after") -> int | None:

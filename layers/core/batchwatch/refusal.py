@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
     def read(cls, status: int, body: bytes) -> Self:
         """Read the body, which may be anything."""
         error = _error(body)
-        limited = not may_be_done(status) and bool(_LIMITED.search(_words(error)))
+        limited = bool(_LIMITED.search(_words(error)))
         code = _code(error.get("code")) if isinstance(error, dict) else None
         return cls(_reason(status, error), code, limited)
 
