@@ -603,7 +603,7 @@ def test_an_upload_that_failed_begins_again_with_its_first_byte(trouble: bytes |
 
 
 @pytest.mark.parametrize(
-    "said", [{}, {"bytes": 17}, {"bytes": None}, {"bytes": "18"}, {"bytes": 18, "id": "a/b"}]
+    "said", [{"bytes": 17}, {"bytes": "18"}, {"bytes": 18, "id": "a/b"}, {"bytes": 18, "id": None}]
 )
 def test_an_upload_that_is_not_there_as_it_was_sent_is_no_upload(said: dict[str, Any]) -> None:
     line = wire(Answer(200, {"id": "file-1"} | said))

@@ -169,7 +169,7 @@ class OpenAI:
         file_id, stored = said.get("id"), said.get("bytes")
         if not _usable(file_id):
             raise BadAnswerError("POST files: a file without a usable id")
-        if stored != size:
+        if stored not in (None, size):  # not every provider says it
             shown = stored if isinstance(stored, int) else type(stored).__name__
             raise BadAnswerError(f"POST files: {size} bytes were sent, {shown} are there")
         return RemoteFile(str(file_id), size)
