@@ -232,7 +232,15 @@ class Life:
 @contextmanager
 def life(meet: Meet, *, tries: int = 3) -> Iterator[Life]:
     """Begin a run, in a world of its own. `tries`: how often a file may come out wrong."""
-    clock, line = Clock(), Line()
+    line = Line()
+    with world_behind(line, tries) as world:
+        yield Life(world, line, meet)
+
+
+@contextmanager
+def world_behind(line: Line, tries: int = 3) -> Iterator[World]:
+    """Make a world of which every call of the service crosses a line."""
+    clock = Clock()
     with TemporaryDirectory() as directory, aws_in_memory():
         openai = SimulatedOpenAI(key=KEY, clock=clock, directory=Path(directory))
         with drawn(line, openai, clock):
@@ -240,6 +248,6 @@ def life(meet: Meet, *, tries: int = 3) -> Iterator[Life]:
             world.environment["BATCHWATCH_TRIES"] = str(tries)
             world.restart()
             try:
-                yield Life(world, line, meet)
+                yield world
             finally:
                 world.stop()

@@ -188,21 +188,38 @@ class _Wire(httpx.BaseTransport):
         self._openai = openai
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        body = request.read()  # of an upload, which is itself read from S3
+
         def do() -> httpx.Response:
             path = request.url.raw_path.decode()
             headers = {name.lower(): value for name, value in request.headers.items()}
-            answer = self._openai.answer(Request(request.method, path, headers), b"")
+            answer = self._openai.answer(Request(request.method, path, headers), body)
             return httpx.Response(answer.status, headers=answer.headers, stream=Body(answer))
 
         def twice() -> httpx.Response:
+            if request.method == "POST":
+                do()
             raise httpx.ReadError("as the test wants")
 
         def refuse() -> httpx.Response:
             return httpx.Response(503, headers={"x-should-retry": "false"})
 
-        parts = request.url.path.split("/")[2:]
-        kind = "content" if parts[-1] == "content" else "file" if parts[0] == "files" else "batch"
-        return self._line.cross(Call(f"openai.{kind}", do, twice, refuse, refuse))  # type: ignore[no-any-return]
+        def lose() -> httpx.Response:
+            if request.method == "POST":
+                do()
+            return refuse()
+
+        name = _name(request.method, request.url.path.split("/")[2:])
+        return self._line.cross(Call(f"openai.{name}", do, twice, refuse, lose))  # type: ignore[no-any-return]
+
+
+def _name(method: str, path: list[str]) -> str:
+    """Name a request; `batch`: one is asked for, or a page of them."""
+    if path[-1] in {"content", "cancel"}:
+        return path[-1]
+    if method == "POST":
+        return {"batches": "create", "files": "upload"}[path[-1]]
+    return "file" if path[0] == "files" else "batch"
 
 
 class Body(httpx.SyncByteStream):
