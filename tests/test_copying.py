@@ -90,7 +90,7 @@ class Tries:
         """Make a try."""
         copying = Copying(self.archive, KEY, self._note, self._late)
         settled = copying.settle(self.upload) if self.upload else None
-        return settled or copying.copy(origin, self.upload)  # type: ignore[arg-type]
+        return settled or copying.copy(origin, self.upload)
 
     def interrupted(self, origin: Origin, error: type[Exception]) -> bool:
         """Make a try that fails so; return whether it came further."""

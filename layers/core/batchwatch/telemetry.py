@@ -143,16 +143,17 @@ def _of_account(problem: Problem) -> bool:
 
 
 def _tell_event(event: Told) -> None:
-    logger.info(
-        "published",
-        type=event.type,
-        account=event.account,
-        batch_id=event.subject,
-        sequence=event.sequence,
-        event_id=event.id,
-    )
+    of_what = "job_id" if event.type.startswith("job.") else "batch_id"
+    said: dict[str, object] = {
+        "type": event.type,
+        "account": event.account,
+        of_what: event.subject,
+        "sequence": event.sequence,
+        "event_id": event.id,
+    }
+    logger.info("published", extra=said)
     if event.reduced:
-        logger.warning("reduced", batch_id=event.subject, event_id=event.id)
+        logger.warning("reduced", extra={of_what: event.subject, "event_id": event.id})
 
 
 def _tell_problem(problem: Problem) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.errors import EndedError, OpenAIError
+from batchwatch.errors import EndedError, LedgerRowError, OpenAIError
 from batchwatch.record import QUEUE, Lease
 from batchwatch.report import Problem, Report
 from batchwatch.submit.following import followed
@@ -47,9 +47,10 @@ class Desk(NamedTuple):
     def tick(self, stop_at: float = inf) -> Report:
         """Look after every open job; one account in trouble does not hold up the others."""
         by_account: dict[str, list[Job]] = defaultdict(list)
-        for job in self.jobs.open_jobs():
+        troubles: list[LedgerRowError] = []
+        for job in self.jobs.open_jobs(troubles):
             by_account[job.account].append(job)
-        report = Report()
+        report = Report(problems=[Problem(trouble) for trouble in troubles])
         for account, jobs in by_account.items():
             report += guarded(account, partial(self._account, account, jobs, stop_at))
         return report
@@ -98,6 +99,7 @@ class Desk(NamedTuple):
         return report + Report.of(self.outbox.deliver(job))
 
     def _follow(self, job: Job, part: Part, live: int) -> None:
+        """Take in what is known of the batch of a part."""
         record = self.ledger.get(job.account, part.batch_id or "")
         if not record.v and not record.open:  # who made it did not come to that
             self.sending.register(job, part)
@@ -105,8 +107,10 @@ class Desk(NamedTuple):
         if followed(part, record, now, live) == part:
             return
 
-        def note(job: Job) -> Job:
+        def note(job: Job) -> Job | None:
             before = job.part(part.number)
+            if before.batch_id != part.batch_id:
+                return None
             after = followed(before, record, now, live)
             job = job.with_part(after)
             if after.state in UNSENT and after.held:

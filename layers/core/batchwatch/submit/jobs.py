@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
 
 from batchwatch.errors import LedgerRowError
 from batchwatch.items import from_dynamodb, to_dynamodb
@@ -69,8 +68,11 @@ class Jobs:
         )
         return _job(answer["Item"]) if "Item" in answer else None
 
-    def open_jobs(self) -> Iterator[Job]:
-        """Every job with work left, first come first, as the index shows them."""
+    def open_jobs(self, troubles: list[LedgerRowError] | None = None) -> Iterator[Job]:
+        """Every job with work left, first come first, as the index shows them.
+
+        One that cannot be read goes to `troubles`, and does not hold up the others.
+        """
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="open",
@@ -80,7 +82,11 @@ class Jobs:
         )
         for page in pages:
             for item in page["Items"]:
-                yield _job(item)
+                try:
+                    yield _job(item)
+                except LedgerRowError as error:
+                    if troubles is not None:
+                        troubles.append(error)
 
     def change(self, job_id: str, decide: Callable[[Job], Job | None]) -> Changed:
         """Write what is decided of a job as it is; `decide` returns None to leave it so."""
@@ -183,7 +189,7 @@ def _job(item: dict[str, Any]) -> Job:
     plain = {name: from_dynamodb(value) for name, value in item.items()}
     try:
         job = Job.model_validate_json(plain["job"])
-    except (KeyError, ValidationError) as error:
-        raise LedgerRowError("a job that cannot be read") from error
-    outbox = {int(sequence): text for sequence, text in plain["outbox"].items()}
-    return job.but(v=int(plain["v"]), outbox=outbox, open="open" in plain)
+        outbox = {int(sequence): text for sequence, text in plain["outbox"].items()}
+        return job.but(v=int(plain["v"]), outbox=outbox, open="open" in plain)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise LedgerRowError(f"job {plain.get('job_id')} cannot be read") from error

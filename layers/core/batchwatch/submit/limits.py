@@ -20,7 +20,7 @@ class Limits(NamedTuple):
     requests: int = 50_000
     inputs: int = 50_000
     part_bytes: int = 200_000_000
-    parts: int = 200
+    parts: int = 100
     groups: int = 16
     problems: int = 10_000
     hopeless: int = 1_000

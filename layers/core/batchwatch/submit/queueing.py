@@ -25,10 +25,10 @@ FIRST_WAIT, LONGEST_WAIT = 60, 1800
 
 
 class Turn(NamedTuple):
-    """A part whose turn it is; `live`: batches of ours in its line, before it."""
+    """A part whose turn it is, as it was; `live`: batches of ours in its line, before it."""
 
     job_id: str
-    number: int
+    part: Part
     live: int
 
 
@@ -79,7 +79,7 @@ def _serve(line: list[tuple[Job, Part]], queue: Queue, now: float) -> None:
             if limited:
                 queue.behind.update([job.job_id, *(other.job_id for other, _ in waiting)])
             return
-        queue.turns.append(Turn(job.job_id, part.number, live))
+        queue.turns.append(Turn(job.job_id, part, live))
         live, room = live + 1, room - 1
 
 

@@ -32,7 +32,11 @@ UNDER_WAY = 10
 SETTLED = 300
 """Seconds after which a batch that was made shows in the list, and no request is under way."""
 SKEW = 3600
-"""Seconds by which OpenAI's clock may differ from ours."""
+"""Seconds by which OpenAI's clock may differ from ours, at most."""
+JUST_BEFORE = 60
+"""Seconds by which it does as a rule."""
+OVER = 3 * 24 * 3600
+"""Seconds after which any batch has ended."""
 _NAMES = ("name", "title", "job", "description")
 _MOST_PAIRS = 16
 
@@ -50,8 +54,8 @@ class Sending(NamedTuple):
         """Make the batch of a part whose turn it is, unless somebody else does."""
         sender = uuid4().hex
         job = self.jobs.change(turn.job_id, lambda job: self._taken(job, turn, sender)).job
-        part = job.part(turn.number)
-        if part.state is not PartState.SENDING or part.sender != sender:
+        part = job.part(turn.part.number)
+        if part.sender != sender:
             return Report()
         try:
             batch = openai.create(new_batch(job, part))
@@ -64,13 +68,13 @@ class Sending(NamedTuple):
         now, sent_at = self.clock(), part.sent_at or 0
         if now < sent_at + UNDER_WAY:
             return Report()
+        certain = now >= sent_at + SETTLED
         try:
-            batches = list(marked(job.mark(part), openai, sent_at - SKEW))
-            certain = now >= sent_at + SETTLED
+            batches = list(batches_of(job, part, openai))
             if not batches and certain and self.list_is_stale(job.account):
                 raise BadAnswerError("the list lags, so that a batch may be missing in it")
         except OpenAIError as error:
-            self.jobs.change(job.job_id, self._waits(part, Why.UNCERTAIN))
+            self.jobs.change(job.job_id, lambda job: self._uncertain(job, part))
             return Report(problems=[Problem(error, job.account)])
         if batches:
             report = self._made(job, part, batches[-1], openai)  # the first that was made
@@ -87,11 +91,9 @@ class Sending(NamedTuple):
         self.ledger.register(job.account, part.batch_id or "")
 
     def _taken(self, job: Job, turn: Turn, sender: str) -> Job | None:
-        part = job.part(turn.number)
-        if job.cancelled or part.state is not PartState.UPLOADED:
-            return None
-        now = self.clock()
-        return job.with_part(part.but(state=PartState.SENDING, sender=sender, sent_at=now))
+        part = turn.part
+        sent = part.but(state=PartState.SENDING, sender=sender, sent_at=self.clock())
+        return None if job.cancelled else _instead(job, part, sent)
 
     def _made(self, job: Job, part: Part, batch: Batch, openai: OpenAI) -> Report:
         live = part.but(state=PartState.LIVE, batch_id=batch.id, sender=None)
@@ -128,17 +130,19 @@ class Sending(NamedTuple):
     def _look_at_once(self, job: Job, part: Part, openai: OpenAI) -> Report:
         """Adopt the batch if the list shows it already; else it is looked for again, and again."""
         try:
-            batches = list(marked(job.mark(part), openai, (part.sent_at or 0) - SKEW))
+            batches = list(batches_of(job, part, openai))
         except OpenAIError:
             return Report()
         return self._made(job, part, batches[-1], openai) if batches else Report()
 
-    def _waits(self, part: Part, why: Why) -> Callable[[Job], Job | None]:
-        def note(job: Job) -> Job | None:
-            still = job.part(part.number) == part
-            return self.narrator.waiting(job, why, self.clock()) if still else None
-
-        return note
+    def _uncertain(self, job: Job, part: Part) -> Job | None:
+        """Wait for the list to tell; for so long, at last, that no batch can be running."""
+        now = self.clock()
+        if now >= (part.sent_at or 0) + OVER:
+            unknown = "OpenAI did not tell whether it made a batch of this part; see its list"
+            return _instead(job, part, refused(part, unknown))
+        still = job.part(part.number) == part
+        return self.narrator.waiting(job, Why.UNCERTAIN, now) if still else None
 
     def _drop(self, job: Job, batch: Batch, openai: OpenAI) -> Report:
         """Cancel a batch that is one too many; this must not happen, so it is told."""
@@ -164,19 +168,28 @@ def new_batch(job: Job, part: Part) -> NewBatch:
     )
 
 
-def marked(mark: str, openai: OpenAI, since: float) -> Iterator[Batch]:
-    """Look for the batches with a mark among those made since a moment, the newest first."""
+def batches_of(job: Job, part: Part, openai: OpenAI) -> Iterator[Batch]:
+    """Look through the list for what was made of a part in this round, the newest first."""
+    sent_at, mark = part.sent_at or 0, job.mark(part)
+    for batch in listed_since(sent_at - SKEW, openai):
+        said = (batch.metadata or {}).get(MARK)
+        # Some providers keep no metadata; of earlier rounds, there is nothing so late.
+        by_file = said is None and batch.input_file_id == part.file_id
+        if said == mark or (by_file and (batch.created_at or 0) >= sent_at - JUST_BEFORE):
+            yield batch
+
+
+def listed_since(moment: float, openai: OpenAI) -> Iterator[Batch]:
+    """List the batches made since then, or more; BadAnswerError where some may be missing."""
     after: str | None = None
     cursors = set()
     while True:
         page = openai.page(after)
         if page.unreadable:
             raise BadAnswerError("some rows of the list cannot be read")
-        for batch in page.batches:
-            if (batch.metadata or {}).get(MARK) == mark:
-                yield batch
-        old = [b for b in page.batches if b.created_at is not None and b.created_at < since]
-        if old or not page.more:
+        yield from page.batches
+        made = [batch.created_at for batch in page.batches if batch.created_at is not None]
+        if not page.more or (made and max(made) < moment):
             return
         if page.cursor is None or page.cursor in cursors:
             raise BadAnswerError("the list does not come to an end")

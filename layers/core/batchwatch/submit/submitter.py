@@ -194,6 +194,8 @@ class Submitter(NamedTuple):
             return None
         if job.stage is Stage.DONE:
             raise BadMessageError(f"{job_id} has already ended: {job.outcome}")
+        if job.stage is Stage.MERGING:
+            raise BadMessageError(f"all batches of {job_id} have ended; their results are merged")
         job = self.jobs.change(job_id, self._cancelled).job
         problems = self.desk.cancel(job).problems
         job = self.jobs.change(job_id, self.desk.moved_on).job
@@ -208,7 +210,9 @@ class Submitter(NamedTuple):
             "problems": [str(problem.error) for problem in problems],
         }
 
-    def _cancelled(self, job: Job) -> Job:
+    def _cancelled(self, job: Job) -> Job | None:
+        if job.stage in {Stage.MERGING, Stage.DONE}:
+            return None
         job = job.but(cancelled=True)
         if job.stage is Stage.READING:
             return self.narrator.ended(job, Outcome.CANCELLED, self.clock())
