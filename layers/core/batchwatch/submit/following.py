@@ -30,11 +30,13 @@ def followed(part: Part, record: Record, now: float, live: int) -> Part:
     `live`: how many batches its line has, this one among them.
     """
     batch = record.batch
-    if part.state is not PartState.LIVE or batch is None:
+    if part.state is not PartState.LIVE:
         return part
-    if record.abandoned:
+    if record.abandoned:  # maybe without ever having been seen
         lost = "OpenAI does not know its batch any more"
         return part.but(state=PartState.ENDED, status="lost", reason=lost)
+    if batch is None:
+        return part
     if record.status is Status.FAILED and (why := refused_unrun(batch)):
         again = part.but(state=PartState.UPLOADED, batch_id=None, round=part.round + 1, begun=False)
         return held(again, why, now, live - 1)
