@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import unescape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,11 @@ from batchwatch.notify.digest import Digest, Fact, Tone, digest_of
 from local.simulator.slack import problems
 from local.slack_view import DOCS, as_lines, as_svg
 from tests.builders import CREATED, LONGEST_ID, errors, modest, odd_batches, read
-from tests.sample_digest import sample_digest, short_digest
+from tests.sample_digest import JOB, job_event, jobs_digest, sample_digest, short_digest
+from tests.test_schemas import jobs
+
+if TYPE_CHECKING:
+    from batchwatch.job_events import Event, JobEvent
 
 NASTY = "<!channel> <@U1> <https://e.vil|here> @here & &lt; *b* _i_ ~s~ `c` :x: www.e.vil"
 nasty = st.text("<>&*_~`@#:!|/[]() abß😀", min_size=1, max_size=200)
@@ -36,7 +40,7 @@ def event(batch: Batch, kind: str | None = None, account: str = "default") -> Ba
     )
 
 
-def digest(*events: BatchEvent) -> Digest:
+def digest(*events: Event) -> Digest:
     """Put events together, without prices."""
     return digest_of(events, stack="batchwatch", bucket="a-bucket", price=lambda _: None)
 
@@ -136,11 +140,38 @@ def test_no_foreign_text_formats_mentions_or_links(name: str, message: str) -> N
     assert f"▌ {title} · failed" in as_lines(shown)
 
 
-@given(st.lists(st.tuples(odd_batches(), st.sampled_from(["", "lost", "stalled"])), max_size=5))
+@given(
+    st.lists(st.tuples(odd_batches(), st.sampled_from(["", "lost", "stalled"])), max_size=5),
+    st.lists(jobs(), max_size=3),
+)
 @modest
-def test_whatever_is_told_slack_takes_it(odd: list[tuple[dict[str, Any], str]]) -> None:
+def test_whatever_is_told_slack_takes_it(
+    odd: list[tuple[dict[str, Any], str]], of_jobs: list[JobEvent]
+) -> None:
     events = [event(Batch.read(said), f"batch.{kind}" if kind else None) for said, kind in odd]
-    assert list(problems(slack_message(digest(*events)))) == []
+    assert list(problems(slack_message(digest(*events, *of_jobs)))) == []
+
+
+def test_jobs_are_told_with_their_file_their_parts_and_their_id() -> None:
+    shown = slack_message(jobs_digest())
+
+    assert list(problems(shown)) == []
+    lines = as_lines(shown)
+    assert "▌ products.jsonl · job completed with errors" in lines
+    assert "▌ Requests 59,988 of 60,000 succeeded, 12 failed · Parts 2 completed" in lines
+    assert any(line.endswith(f"/v1/responses   {JOB(3)}") for line in lines)
+    assert COLOURS[Tone.GOOD] == shown["attachments"][-1]["color"]
+
+
+@given(nasty, nasty)
+@modest
+def test_no_name_of_a_file_and_no_reason_formats_mentions_or_links(name: str, why: str) -> None:
+    made = digest(job_event("refused", file=name, reason=why, report=f"s3://b/{name}"))
+    shown = slack_message(made)
+
+    assert list(problems(shown)) == []
+    title = made.entries[0].title.replace("`", "'")
+    assert f"▌ {title} · job refused" in as_lines(shown)
 
 
 def test_the_pictures_in_the_docs_are_what_is_sent() -> None:

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from batchwatch.batch import Batch
 from batchwatch.notify.chat import chat_message
 from tests.builders import BATCH, LONGEST_ID, errors, modest, odd_batches, read
-from tests.sample_digest import sample_digest
+from tests.sample_digest import JOB, job_event, jobs_digest, sample_digest
 from tests.test_blocks import NASTY, digest, event, failed, nasty
+from tests.test_schemas import jobs
 
 if TYPE_CHECKING:
+    from batchwatch.job_events import JobEvent
     from batchwatch.notify.digest import Digest
 
 LIMITS = {"title": 250, "description": 3000, "summary": 300, "threadId": 256}
@@ -107,9 +109,34 @@ def test_no_foreign_text_formats_mentions_or_links(name: str, message: str) -> N
     assert [marked_up(parts[each]) for each in ("title", "description", "summary")] == [[], [], []]
 
 
-@given(st.lists(st.tuples(odd_batches(), st.sampled_from(["", "lost", "stalled"])), max_size=5))
+def test_jobs_are_told_with_why_they_wait_and_where_the_report_lies() -> None:
+    parts = told(jobs_digest())
+    said = parts["description"]
+    assert "• job waiting: reviews.jsonl (default)\n*Requests* 60,000 · *Parts* 1 submitted" in said
+    assert "*Reason* the queue of its model at OpenAI is full\n*Since* 2026-10-21 23:59 UTC" in said
+    assert "*Rejected* `s3://" in said
+    assert JOB(3) in parts["relatedResources"]
+    waits = "job waiting: It is sent again by itself when batches of that model end."
+    assert waits in parts["nextSteps"]
+
+
+@given(nasty, nasty)
 @modest
-def test_whatever_is_told_keeps_the_limits(odd: list[tuple[dict[str, Any], str]]) -> None:
+def test_no_name_of_a_file_and_no_reason_formats_mentions_or_links(name: str, why: str) -> None:
+    made = job_event("refused", file=name, reason=why, report=f"s3://b/{name}")
+    parts = told(digest(made))
+    assert parts["threadId"] == JOB(1)
+    assert [marked_up(parts[each]) for each in ("title", "description", "summary")] == [[], [], []]
+
+
+@given(
+    st.lists(st.tuples(odd_batches(), st.sampled_from(["", "lost", "stalled"])), max_size=5),
+    st.lists(jobs(), max_size=3),
+)
+@modest
+def test_whatever_is_told_keeps_the_limits(
+    odd: list[tuple[dict[str, Any], str]], of_jobs: list[JobEvent]
+) -> None:
     events = [event(Batch.read(said), f"batch.{kind}" if kind else None) for said, kind in odd]
-    parts = told(digest(*events))
+    parts = told(digest(*events, *of_jobs))
     assert [marked_up(parts[each]) for each in ("title", "description")] == [[], []]

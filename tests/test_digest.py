@@ -9,17 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchwatch.batch import Batch, Role
-from batchwatch.events import ArchivedFile, BatchEvent, Stalled, make_event
+from batchwatch.events import ArchivedFile, BatchEvent, Stalled, make_event, moment
+from batchwatch.job_events import Event, JobEvent, JobPart, JobTotals, Waiting, read_event
 from batchwatch.notify.digest import Digest, Entry, Tone, digest_of
 from batchwatch.place import archive_key
 from batchwatch.prices import Cost, Prices
 from tests.builders import BATCH, CREATED, ERROR, OUTPUT, batch, counts, errors, modest, without
-from tests.sample_digest import sample_digest, sample_events
+from tests.sample_digest import JOB, job_event, sample_digest, sample_events, sample_jobs
 
 NOW = CREATED + 90_000
 PRICES = Prices.read()
 GONE = ArchivedFile(state="gone", reason="404: No such File object")
 FAILED = ArchivedFile(state="failed", reason="got 15 of 20 bytes")
+EVERYTHING = [*sample_events(), *sample_jobs()]
 
 
 def event(kind: str, said: dict[str, Any] | None = None, **more: Any) -> BatchEvent:
@@ -53,12 +55,12 @@ def archived(said: dict[str, Any] | None = None, **files: ArchivedFile) -> Batch
     return event("archived", said or batch(), sequence=4, files=kept | changed)
 
 
-def digest(*events: BatchEvent) -> Digest:
+def digest(*events: Event) -> Digest:
     """Put them together."""
     return digest_of(events, stack="stack", bucket="bucket", price=PRICES.cost)
 
 
-def only(*events: BatchEvent) -> Entry:
+def only(*events: Event) -> Entry:
     """Give the one entry that they make."""
     (entry,) = digest(*events).entries
     return entry
@@ -89,17 +91,15 @@ def test_ten_batches_are_one_digest_with_the_worst_first() -> None:
     ]
 
 
-@given(st.permutations(sample_events()), st.lists(st.sampled_from(sample_events()), max_size=5))
+@given(st.permutations(EVERYTHING), st.lists(st.sampled_from(EVERYTHING), max_size=5))
 @modest
 def test_order_and_repeats_of_the_events_change_nothing(
-    events: list[BatchEvent], repeats: list[BatchEvent]
+    events: list[Event], repeats: list[Event]
 ) -> None:
-    again = [BatchEvent.model_validate_json(each.frozen()) for each in repeats]
-    made = digest_of(
-        [*events, *again], stack="batchwatch", bucket=sample_digest().bucket, price=PRICES.cost
-    )
-    assert made == sample_digest()
-    assert sum(len(entry.events) for entry in made.entries) == len(sample_events())
+    again = [read_event(each.frozen()) for each in repeats]
+    made = digest(*events, *again)
+    assert made == digest(*EVERYTHING)
+    assert sum(len(entry.events) for entry in made.entries) == len(EVERYTHING)
 
 
 def test_one_id_in_two_accounts_is_two_batches() -> None:
@@ -160,7 +160,7 @@ def test_an_end_is_told_with_counts_time_tokens_cost_and_place() -> None:
     }
     place = f"s3://bucket/batches/account=default/created=2027-01-15/{BATCH}/"
     assert (fact(entry, "Files") or "").startswith(place)
-    assert (entry.title, entry.named, entry.batch_id) == ("nightly", True, BATCH)
+    assert (entry.title, entry.named, entry.subject) == ("nightly", True, BATCH)
 
 
 def test_a_failure_tells_its_first_reasons_and_how_many_more() -> None:
@@ -259,6 +259,190 @@ def test_of_a_lost_input_nobody_is_told_to_send_the_requests_again() -> None:
     assert "input.jsonl is gone" in (fact(told, "Lost") or "")
 
 
+# Jobs
+
+
+def totals(completed: int, failed: int = 0, unfinished: int = 0) -> JobTotals:
+    """Give totals that add up."""
+    return JobTotals(
+        requests=completed + failed + unfinished,
+        completed=completed,
+        failed=failed,
+        unfinished=unfinished,
+    )
+
+
+def ended(completed: int, failed: int = 0, kind: str = "completed", **said: Any) -> JobEvent:
+    """Tell the end of a job."""
+    return job_event(kind, totals=totals(completed, failed), files={}, **said)
+
+
+def waits(reason: str) -> JobEvent:
+    """Tell of a job that waits for that reason since 2027-01-15T08:00:00Z."""
+    return job_event("waiting", waiting=Waiting(reason=reason, since=moment(CREATED), parts=2))
+
+
+def part(number: int, state: str = "ended", **more: Any) -> JobPart:
+    """Give a part of 100 requests."""
+    usual = {"endpoint": "/v1/responses", "model": "gpt-5-mini"}
+    return JobPart(number=number, state=state, requests=100, **usual | more)
+
+
+LOST_MERGED = {"output": FAILED}
+
+
+@pytest.mark.parametrize(
+    ("events", "said", "tone"),
+    [
+        ([job_event("refused", reason="no")], "job refused", Tone.BAD),
+        ([waits("token_limit")], "job waiting", Tone.WARNING),
+        ([ended(9)], "job completed", Tone.GOOD),
+        ([ended(9, 1)], "job completed with errors", Tone.WARNING),
+        ([ended(0, 9)], "job without success", Tone.BAD),
+        ([ended(9, kind="cancelled")], "job cancelled", Tone.WARNING),
+        ([job_event("submitted")], "job submitted", Tone.NEUTRAL),
+        ([job_event("looked_at")], "job looked at", Tone.NEUTRAL),
+        (
+            [job_event("completed", totals=totals(9), files=LOST_MERGED)],
+            "job files lost",
+            Tone.WARNING,
+        ),
+        ([waits("unreachable"), ended(9, sequence=3)], "job completed", Tone.GOOD),
+    ],
+)
+def test_the_events_of_a_job_are_one_entry_that_says_how_it_fares_in_the_end(
+    events: list[Event], said: str, tone: Tone
+) -> None:
+    for order in (events, events[::-1]):
+        entry = only(*order)
+        assert (entry.said, entry.tone, entry.title) == (said, tone, "products.jsonl")
+        assert (list(entry.events), entry.noun, entry.cost) == (events, "Job", None)
+
+
+def test_a_job_comes_with_its_batches_and_before_those_that_fare_as_badly() -> None:
+    some, bad = ended(980, 20), event("failed", batch("failed", id="batch_2"))
+    made = digest(event("completed"), bad, some, ended(5, number=2))
+    assert [entry.said for entry in made.entries] == [
+        "failed",
+        "job completed with errors",
+        "completed with errors",
+        "job completed",
+    ]
+    assert made.size == "2 jobs and 2 batches"
+    assert made.totals == digest(event("completed"), bad).totals, "nothing is counted twice"
+    assert made.counts["job completed"] == 1
+    refused = [job_event("refused", number, reason="no") for number in (7, 8)]
+    assert digest(*refused, ended(0, 9)).heading == "2 jobs refused, 1 job with no success"
+
+
+def test_the_end_of_a_job_is_told_with_counts_parts_lines_set_aside_and_place() -> None:
+    entry = next(e for e in digest(*sample_jobs()).entries if e.subject == JOB(1))
+    place = "s3://batchwatch-bucket-7xk2m9q4w1"
+    assert dict(entry.facts) == {
+        "Job": "account default · gpt-5-mini · /v1/responses",
+        "Requests": "59,988 of 60,000 succeeded, 12 failed",
+        "Parts": "2 completed",
+        "Rejected": f"{place}/inbox-rejected/products.jsonl.report.jsonl  3 lines set aside",
+        "Files": f"{place}/jobs/account=default/created=2026-10-21/{JOB(1)}/  "
+        "output.jsonl, 59,988 lines, 46.5 MB; error.jsonl, 12 lines, 3.7 kB",
+        "Next": "The reasons are in error.jsonl. Those that did not succeed can be sent again.",
+    }
+
+
+def test_a_job_of_several_models_tells_them_and_why_parts_came_to_nothing() -> None:
+    parts = [part(n, model=f"m{n}", status="lost", reason=f"why {n}") for n in range(1, 6)]
+    entry = only(ended(0, 500, parts=tuple(parts)))
+    assert fact(entry, "Job") == "account default · 5 models · /v1/responses"
+    assert fact(entry, "Parts") == "5 lost"
+    assert fact(entry, "Reason") == "part 1: why 1 | part 2: why 2 | part 3: why 3 | and 2 more"
+    two = only(ended(9, parts=(part(1), part(2, model="other"))))
+    assert fact(two, "Job") == "account default · gpt-5-mini · other · /v1/responses"
+
+
+@pytest.mark.parametrize(
+    ("reason", "why", "needed"),
+    [
+        ("token_limit", "the queue of its model", "when batches of that model end."),
+        ("rate_limited", "takes no more requests", "as soon as OpenAI allows"),
+        ("unreachable", "does not answer", "status.openai.com"),
+        ("account_refused", "refuses the account", "the key and the credit"),
+        ("file_not_ready", "not yet taken in the file", "the file ready"),
+        ("uncertain", "it is uncertain whether", "nothing is paid twice"),
+        ("sun_spots", "sun spots", "by itself as soon as that is over."),
+    ],
+)
+def test_a_job_that_waits_tells_why_since_when_and_that_it_is_sent_by_itself(
+    reason: str, why: str, needed: str
+) -> None:
+    entry = only(waits(reason))
+    assert why in (fact(entry, "Reason") or "")
+    assert fact(entry, "Since") == "2027-01-15 08:00 UTC, 2 parts"
+    assert needed in (fact(entry, "Next") or "")
+
+
+@pytest.mark.parametrize(
+    ("made", "needed"),
+    [
+        (job_event("refused", reason="no"), "nothing is charged. Mend that, and drop"),
+        (job_event("refused", reason="no", report="s3://b/r"), "The report tells which lines"),
+        (ended(0, 9), "one mistake is in all of them. Mend it"),
+        (
+            job_event("cancelled", totals=totals(4, 0, 5), files={}),
+            "What was done is kept, and paid for. 5 requests never ran",
+        ),
+        (job_event("cancelled", totals=totals(0, 0, 5), files={}), "5 requests never ran"),
+        (
+            job_event("completed", totals=totals(9), files=LOST_MERGED),
+            "in the folder of that batch",
+        ),
+    ],
+)
+def test_a_job_that_did_not_simply_succeed_comes_with_what_to_do_next(
+    made: JobEvent, needed: str
+) -> None:
+    assert needed in (fact(only(made), "Next") or "")
+    assert fact(only(ended(9)), "Next") is None
+
+
+def test_a_part_of_a_job_that_found_no_room_is_not_told_as_a_failure() -> None:
+    full = {"data": [{"code": "token_limit_exceeded", "message": "Limit reached."}]}
+    mark = {"batchwatch_submit": f"{JOB(3)}/2/1"}
+    entry = only(event("failed", batch("failed", errors=full, metadata=mark)))
+    assert (entry.said, entry.tone) == ("sent again", Tone.WARNING)
+    assert f"As a part of {JOB(3)} it is sent again by itself" in (fact(entry, "Next") or "")
+    assert fact(entry, "Reason") == "Limit reached. (token_limit_exceeded)"
+    for other in (
+        batch("failed", errors=full),
+        batch("failed", metadata=mark),
+        batch("failed", errors=full, metadata={"batchwatch_submit": ""}),
+    ):
+        assert only(event("failed", other)).said == "failed"
+
+
+def test_a_reduced_event_of_a_job_says_what_it_can_and_where_the_rest_is() -> None:
+    entry = only(ended(9, 1, parts=(part(1),), report="s3://b/r", rejected=2).reduced())
+    assert (entry.said, entry.title) == ("job completed with errors", "products.jsonl")
+    assert dict(entry.facts) == {
+        "Job": "account default",
+        "Requests": "9 of 10 succeeded, 1 failed",
+        "Rejected": "2 lines set aside",
+        "More": f"too long to be told here: s3://bucket/events/default/{JOB(1)}/",
+        "Next": "Those that did not succeed can be sent again.",
+    }
+
+
+def test_one_id_of_a_batch_and_a_job_is_one_of_each() -> None:
+    made = digest(ended(9), event("completed", batch(id=JOB(1), metadata=None)))
+    assert [entry.noun for entry in made.entries] == ["Batch", "Job"]
+
+
+@pytest.mark.parametrize("name", ["\u202e<!channel>\n`x`", "", "a/" * 400, "n" * 1000])
+def test_a_file_of_any_name_has_a_title_in_a_line(name: str) -> None:
+    title = only(ended(9, file=name)).title
+    assert 0 < len(title) <= 80
+    assert title.isprintable()
+
+
 # Totals
 
 
@@ -355,7 +539,7 @@ def test_numbers_without_end_are_told_without_end() -> None:
 def lines(entries: Iterable[Entry]) -> Iterable[str]:
     """Give each text of them."""
     for entry in entries:
-        yield from (entry.title, entry.said, entry.account, entry.batch_id)
+        yield from (entry.title, entry.said, entry.account, entry.subject)
         yield from (text for one in entry.facts for text in one)
 
 

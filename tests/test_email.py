@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from batchwatch.batch import Batch, Role
 from batchwatch.events import ArchivedFile, BatchEvent, Stalled
+from batchwatch.job_events import Event
 from batchwatch.notify.digest import digest_of
 from batchwatch.notify.email import Email, email
 from batchwatch.prices import Prices
 from tests.builders import BATCH, batch, counts, errors, json_values, modest, odd_batches
-from tests.sample_digest import PAGE, picture
-from tests.test_digest import FAILED, archived, event
+from tests.sample_digest import JOB, PAGE, job_event, jobs_digest, picture, sample_jobs
+from tests.test_digest import FAILED, archived, ended, event, waits
+from tests.test_schemas import jobs
 
 PRICES = Prices.read()
 KINDS = [
@@ -23,7 +25,7 @@ KINDS = [
 ]
 
 
-def mail(*events: BatchEvent, stack: str = "batchwatch") -> Email:
+def mail(*events: Event, stack: str = "batchwatch") -> Email:
     """Write an email about them, which SNS takes."""
     digest = digest_of(events, stack=stack, bucket="bucket", price=PRICES.cost)
     made = email(digest, prices=PRICES.told)
@@ -47,8 +49,10 @@ def many(number: int, kind: str = "completed", width: int = 0, **more: Any) -> l
     return [event(kind, batch(kind, id=each, **more)) for each in ids]
 
 
-def test_the_email_is_the_one_in_the_docs() -> None:
-    assert f"```text\n{picture()}```" in PAGE.read_text(), "uv run python -m tests.sample_digest"
+def test_the_emails_are_those_in_the_docs() -> None:
+    for each in ("the email", "of jobs"):
+        shown = f"<!-- {each} -->\n```text\n{picture(each)}```"
+        assert shown in PAGE.read_text(), "uv run python -m tests.sample_digest"
 
 
 # Subject
@@ -83,9 +87,20 @@ def test_the_email_is_the_one_in_the_docs() -> None:
             ],
             "batchwatch: 1 failed, 1 expired, 8 completed",
         ),
+        ([ended(980, 20)], "products.jsonl: job completed with errors, 980 of 1,000 succeeded"),
+        ([ended(0, 9)], "products.jsonl: no request of a job succeeded, 9 failed"),
+        ([job_event("refused", reason="Empty.")], "products.jsonl: job refused, Empty."),
+        (
+            [waits("token_limit")],
+            "products.jsonl: job waiting, the queue of its model at OpenAI is full",
+        ),
+        (
+            [ended(9), ended(9, number=2), named("a", request_counts=counts(5, 5, 0))],
+            "batchwatch: 2 jobs completed, 1 completed",
+        ),
     ],
 )
-def test_a_subject_says_what_happened(events: list[BatchEvent], subject: str) -> None:
+def test_a_subject_says_what_happened(events: list[Event], subject: str) -> None:
     assert mail(*events).subject == subject
 
 
@@ -139,6 +154,25 @@ def test_more_kinds_than_a_subject_holds_are_counted() -> None:
 def test_lines_have_78_columns_but_for_ids_and_addresses() -> None:
     for line in picture().splitlines()[1:]:
         assert len(line) <= 78 or line.strip().removeprefix("Files").strip().startswith("s3://")
+
+
+def test_jobs_are_told_by_their_files_and_ids() -> None:
+    text = mail(*sample_jobs()).text
+    assert text.startswith("5 jobs and 1 batch: 1 job refused, ")
+    assert "\nJOB REFUSED: tickets.jsonl\n  Job       job_" in text
+    assert all(entry.subject in text for entry in jobs_digest().entries)
+    assert "waiting → completed" in mail(waits("unreachable"), ended(9, 1, sequence=3)).text
+    good = mail(ended(9, account="research")).text
+    assert good.startswith(
+        f"Job completed: products.jsonl\n  Job       {JOB(1)} · account research"
+    )
+    assert "Events" not in good
+
+
+def test_a_thousand_jobs_are_one_email_with_each_id() -> None:
+    made = mail(*(ended(9, number=number) for number in range(1000)))
+    assert all(JOB(number) in made.text for number in range(1000))
+    assert made.subject == "batchwatch: 1,000 jobs completed"
 
 
 def test_several_events_of_a_batch_are_told_as_its_way() -> None:
@@ -242,7 +276,7 @@ def odd_events(draw: st.DrawFn) -> BatchEvent:
     return made.reduced() if draw(st.booleans()) else made
 
 
-@given(st.lists(odd_events(), max_size=6), st.sampled_from(["batchwatch", "s" * 128]))
+@given(st.lists(odd_events() | jobs(), max_size=6), st.sampled_from(["batchwatch", "s" * 128]))
 @modest
-def test_no_batch_is_too_odd_for_an_email(events: list[BatchEvent], stack: str) -> None:
+def test_no_batch_is_too_odd_for_an_email(events: list[Event], stack: str) -> None:
     assert mail(*events, stack=stack).text

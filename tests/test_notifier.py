@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchwatch.events import event_id
+from docs.events.examples import JOB, job_example
+from docs.events.types import JOB_TYPES
 from local.simulator import Script
 from local.simulator.slack import SimulatedSlack
 from tests.builders import batch, counts
@@ -217,6 +219,28 @@ def test_people_are_told_of_what_notify_on_names_and_programs_of_all(people: Peo
     (mail,) = people.mails()
     assert "expired" in mail.subject
     assert "6 of 9 succeeded, 3 unfinished" in mail.text
+
+
+def test_people_are_told_of_jobs_and_their_batches_together_and_of_no_submission(
+    people: People,
+) -> None:
+    publisher = people.world.runtime.outbox.publisher
+    batch_ended = ended(1)
+    publisher.publish(batch_ended, batch_ended.frozen())
+    for kind in JOB_TYPES:
+        publisher.publish(job := job_example(kind), job.frozen())
+    announced = people.waiting()
+    types = [json.loads(m["body"])["type"] for m in announced]
+    assert sorted(types) == sorted([*JOB_TYPES.keys() - {"job.submitted"}, "batch.completed"])
+
+    done = people.call(announced)
+
+    assert (done.again, done.told, done.problems) == ([], 5, [])
+    for text in told(people):
+        assert JOB in text
+        assert "nightly.jsonl" in text
+        assert "batch_0001" in text
+    assert people.call(announced, owner="two").told == 0
 
 
 def test_the_log_says_how_many_have_confirmed_their_address(

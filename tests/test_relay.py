@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from batchwatch.events import BatchEvent, make_event
 from batchwatch.relay import LARGEST, MOST, Letter, requests
+from docs.events.examples import job_example
+from docs.events.types import JOB_TYPES
 from tests.builders import modest, read
 from tests.handlers import sample
 from tests.world import ACCOUNT, _properties, _queue, client, subscribe
@@ -120,7 +122,7 @@ def way(world: World) -> Way:
     }
     world.restart()
     events, heard = client("events"), client("sqs").create_queue(QueueName="heard")["QueueUrl"]
-    pattern = {"source": ["batchwatch"], "detail-type": ["batch.completed", "batch.failed"]}
+    pattern = {"source": ["batchwatch"], "detail-type": ["batch.completed", {"prefix": "job."}]}
     events.create_event_bus(Name=BUS)
     events.put_rule(Name="ours", EventBusName=BUS, EventPattern=json.dumps(pattern))
     target = {"Id": "heard", "Arn": "arn:aws:sqs:us-east-1:123456789012:heard"}
@@ -144,6 +146,20 @@ def test_a_rule_on_the_bus_gives_on_the_same_event(way: Way, invoke: Handlers) -
     assert told.result == {"batchItemFailures": []}
     (line,) = (line for line in told.log if line["message"] == "relayed")
     assert (line["relayed"], line["again"], line["problems"]) == (1, 0, 0)
+
+
+def test_events_of_jobs_are_put_on_the_bus_beside_those_of_batches(way: Way) -> None:
+    jobs = [job_example(kind) for kind in JOB_TYPES]
+    way.publish("batch_1")
+    for job in jobs:
+        way.world.runtime.outbox.publisher.publish(job, job.frozen())
+
+    relayed = way.relay()
+
+    assert (relayed.relayed, relayed.again, relayed.report.problems) == (6, [], [])
+    heard = {said["detail-type"]: said["detail"] for said in way.delivered()}
+    assert heard.pop("batch.completed")["subject"] == "batch_1"
+    assert heard == {job.type: json.loads(job.frozen()) for job in jobs}
 
 
 def test_the_sample_event_is_put_on_the_bus_to_the_byte(way: Way) -> None:
@@ -202,7 +218,12 @@ def test_events_that_are_too_large_together_go_in_several_requests(way: Way) -> 
 
 
 def test_what_is_no_event_is_set_aside_and_holds_up_no_other(way: Way) -> None:
-    garbage = ["no event", "{}", '{"type": "batch.completed", "subject": "batch_1"}']
+    garbage = [
+        "no event",
+        "{}",
+        '{"type": "job.completed"}',
+        '{"type": "batch.completed", "subject": "batch_1"}',
+    ]
     for text in garbage:
         way.throw_in(text)
     way.publish("batch_1")
