@@ -70,14 +70,18 @@ class Inbox:
             if not _is_gone(error):
                 raise
             return None
+        size = answer["ContentLength"]
         with answer["Body"] as body:
-            if answer["ContentLength"] > self._limits.sidecar_bytes:
+            if size > self._limits.sidecar_bytes:
                 most = self._limits.sidecar_bytes
                 raise RefusedJobError(f"the options beside the file have more than {most} bytes")
             try:
-                return body.read()
-            except BotoCoreError as error:
+                options = body.read()
+            except (BotoCoreError, OSError) as error:
                 raise CutOffError("the options beside a file could not be read") from error
+        if len(options) != size:
+            raise CutOffError(f"{len(options)} bytes of {size} of the options came from S3")
+        return options
 
     @contextmanager
     def open(self, arrival: Arrival) -> Iterator[Dropped]:
@@ -152,10 +156,13 @@ class Dropped:
             if _is_gone(error):
                 raise RefusedJobError(_DELETED) from error
             raise
-        size, version = self._arrival.size - at, self._arrival.version
+        version = self._arrival.version
         other = version is not None and answer.get("VersionId") != version
-        if other or answer["ContentLength"] != size:
+        whole = answer["ContentLength"] == self._arrival.size - at
+        if other or not whole:
             answer["Body"].close()
+            if at and not other:  # of the same content: it is the range that was not heeded
+                raise CutOffError(f"S3 does not give the rest of a file from byte {at}")
             raise RefusedJobError(_REPLACED)
         return answer
 

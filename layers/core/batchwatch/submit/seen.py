@@ -1,32 +1,29 @@
-"""Which custom_ids a file has had so far: 9 bytes and a bit for each, in memory.
+"""Which custom_ids a file has had so far: about ten bytes for each, in memory.
 
-A file has at most ten million requests, which is 100 MB. Of digests of 72 bits, two among so many
-are the same by chance in one file of a hundred million. A table of SQLite on disk was three times
-as slow, and a disk may be full.
+A file has at most ten million requests, which is 100 MB. That two ids of so many look the same by
+chance happens in one such file of ten million. A table of SQLite was three times as slow, and the
+disk that it needs may be full.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from hashlib import blake2b
 
 _KEPT = 7
-_BUCKETS = 65_536  # the first two bytes of a digest say which; so they need not be kept
 
 
 class Seen:
     """A set of texts to which can only be added."""
 
     def __init__(self) -> None:
-        self._buckets = [bytearray() for _ in range(_BUCKETS)]
+        self._digests: defaultdict[bytes, bytearray] = defaultdict(bytearray)
 
     def add(self, text: str) -> bool:
         """Take a text in; False if it was there."""
         digest = blake2b(text.encode(), digest_size=2 + _KEPT).digest()
-        bucket, rest = self._buckets[digest[0] << 8 | digest[1]], digest[2:]
-        at = bucket.find(rest)
-        while at % _KEPT and at > 0:  # the end of one and the beginning of the next
-            at = bucket.find(rest, at + 1)
-        if at >= 0:
+        some, rest = self._digests[digest[:2]], digest[2:]  # 65,536 heaps, so that each is small
+        if rest in some:
             return False
-        bucket += rest
+        some += rest
         return True
