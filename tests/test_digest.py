@@ -321,15 +321,17 @@ def test_the_events_of_a_job_are_one_entry_that_says_how_it_fares_in_the_end(
 
 def test_a_job_comes_with_its_batches_and_before_those_that_fare_as_badly() -> None:
     some, bad = ended(980, 20), event("failed", batch("failed", id="batch_2"))
-    made = digest(event("completed"), bad, some, ended(5, number=2))
+    good = event("completed", batch(id="batch_3", request_counts=counts(5, 5, 0)))
+    made = digest(event("completed"), bad, good, some, ended(5, number=2))
     assert [entry.said for entry in made.entries] == [
         "failed",
         "job completed with errors",
         "completed with errors",
         "job completed",
+        "completed",
     ]
-    assert made.size == "2 jobs and 2 batches"
-    assert made.totals == digest(event("completed"), bad).totals, "nothing is counted twice"
+    assert made.size == "2 jobs and 3 batches"
+    assert made.totals == digest(event("completed"), bad, good).totals, "nothing is counted twice"
     assert made.counts["job completed"] == 1
     refused = [job_event("refused", number, reason="no") for number in (7, 8)]
     assert digest(*refused, ended(0, 9)).heading == "2 jobs refused, 1 job with no success"
