@@ -218,7 +218,7 @@ def job_event(kind: str, number: int = 1, file: str = "products.jsonl", **said: 
         data=JobEventData(
             account=account,
             observed_at=moment(_EVENING + 7200),
-            object=f"inbox/{file}",
+            object=f"s3://{BUCKET}/inbox/{file}",
             version="3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
             **usual | said,
         ),

@@ -210,7 +210,7 @@ def job_example(kind: str) -> JobEvent:
             status=kind.removeprefix("job."),
             sequence=sequence,
             observed_at=moment(CREATED + after + 0.512),
-            object="inbox/nightly.jsonl",
+            object="s3://amzn-s3-demo-bucket/inbox/nightly.jsonl",
             version="3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
             **usual | more,
         ),

@@ -57,7 +57,7 @@ JOB_DATA = {
     "status": "Of the job: submitted, waiting, completed, cancelled or refused.",
     "sequence": "The events of one job are numbered from 1, without gaps.",
     "observed_at": "When it was seen, by our clock.",
-    "object": "The key of the file in the bucket, as it was dropped.",
+    "object": "The address of the file as it was dropped: s3://BUCKET/inbox/…",
     "version": "The version of that object; null where the bucket keeps none.",
     "requests": "How many lines were taken.",
     "rejected": "How many lines were not: `report` tells which, and why.",

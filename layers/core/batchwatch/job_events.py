@@ -16,7 +16,7 @@ from batchwatch.events import (
 )
 
 SCHEMA = "urn:batchwatch:schema:job-event:1"
-_LONGEST_REDUCED = 1024  # characters; no key in S3 has more
+_LONGEST_REDUCED = 1100  # characters; no address in S3 has more
 
 
 class JobPart(Part):
@@ -61,6 +61,7 @@ class JobEventData(Part):
     """What happened to a job: a file that was dropped, sent as one batch or several.
 
     status     that of the job: submitted, waiting, completed, cancelled, refused
+    object     the address of the file, s3://…
     requests   lines that were taken; `rejected` ones were not, and `report` tells why
     files      the answers of all parts, merged, once the job has ended
     reason     why it was refused
