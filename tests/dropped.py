@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from batchwatch.batch import Role
 from batchwatch.job_events import JobEvent, read_event
-from batchwatch.submit.job import MARK, Job, Part, Stage
+from batchwatch.submit.job import Job, Part, Stage
+from batchwatch.submit.unrun import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from batchwatch.submit.job import Held, Job, Part, PartState, Stage, Why
+from batchwatch.submit.job import Held, Job, Part, PartState, Stage
+from batchwatch.submit.unrun import Why
 
 MODEL, OTHER = "gpt-5-mini", "gpt-5-nano"
 

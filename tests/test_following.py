@@ -25,7 +25,8 @@ from batchwatch.submit.following import (
     refused_unrun,
     why_refused,
 )
-from batchwatch.submit.job import FINAL, UNSENT, Held, Part, PartState, Why
+from batchwatch.submit.job import FINAL, UNSENT, Held, Part, PartState
+from batchwatch.submit.unrun import Why
 from tests.builders import TERMINAL, batch, counts, modest
 from tests.plans import limited, part
 

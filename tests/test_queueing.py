@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batchwatch.submit.following import held
-from batchwatch.submit.job import UNSENT, Held, Job, Part, PartState, Stage, Why
+from batchwatch.submit.job import UNSENT, Held, Job, Part, PartState, Stage
 from batchwatch.submit.queueing import AT_ONCE, VALIDATION, backoff, queue_of
+from batchwatch.submit.unrun import Why
 from tests.builders import modest
 from tests.plans import MODEL, OTHER, job, limited, part
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from batchwatch.batch import Batch, Role
 from batchwatch.events import outcome
 from batchwatch.notify.wording import clean, plural
+from batchwatch.submit.unrun import MARK, Why, refused_unrun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from batchwatch.events import ArchivedFile
     from batchwatch.job_events import JobEventData
 
-_QUEUE_FULL = "token_limit_exceeded"
-_PART = "batchwatch_submit"  # in the metadata of a part of a job: JOB/PART/ROUND
 _WHEN_SENT = {
     "token_limit": "It is sent again by itself when batches of that model end.",
     "rate_limited": "It is sent again by itself as soon as OpenAI allows.",
@@ -47,7 +46,7 @@ def _advice(  # noqa: PLR0911 - one each
         case "failed":
             return _failed(batch)
         case "sent again":
-            job = clean((batch.metadata or {}).get(_PART, "")).partition("/")[0] or "a job"
+            job = clean((batch.metadata or {}).get(MARK, "")).partition("/")[0] or "a job"
             return (
                 f"Nothing ran, nothing is charged: the queue of that model was full. As a part of "
                 f"{job} it is sent again by itself when batches of that model end."
@@ -79,17 +78,8 @@ def _advice(  # noqa: PLR0911 - one each
             return None
 
 
-def sent_again(batch: Batch) -> bool:
-    """Whether a failed batch is a part of a job that only found no room in a queue."""
-    return _queue_full(batch) and bool((batch.metadata or {}).get(_PART))
-
-
-def _queue_full(batch: Batch) -> bool:
-    return any(error.code == _QUEUE_FULL for error in (batch.errors.data if batch.errors else []))
-
-
 def _failed(batch: Batch) -> str:
-    if _queue_full(batch):
+    if refused_unrun(batch) is Why.TOKEN_LIMIT:
         return (
             "Nothing ran, nothing is charged: the queue of that model was full. Send it again "
             "once other batches have ended."

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from batchwatch.batch import Batch, Role, Status
 from batchwatch.events import BatchEvent, outcome
 from batchwatch.job_events import JobEvent
-from batchwatch.notify.advice import sent_again
 from batchwatch.notify.facts import all_tokens, best, end_of, facts_of, lost_files, requests
 from batchwatch.notify.jobs import job_facts, job_said, job_title
 from batchwatch.notify.wording import about, clean, plural
+from batchwatch.submit.unrun import sent_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -11,8 +11,9 @@ from batchwatch.errors import EndedError, LedgerRowError, OpenAIError
 from batchwatch.record import QUEUE, Lease
 from batchwatch.report import Problem, Report
 from batchwatch.submit.following import followed, line_held
-from batchwatch.submit.job import FINAL, UNSENT, Outcome, PartState, Stage, Why
+from batchwatch.submit.job import FINAL, UNSENT, Outcome, PartState, Stage
 from batchwatch.submit.queueing import queue_of
+from batchwatch.submit.unrun import Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -138,7 +139,8 @@ class Desk(NamedTuple):
             return self.narrator.ended(job, Outcome.CANCELLED, self.clock())
         if any(part.state is PartState.ENDED for part in job.parts):
             return self.narrator.ended(job, Outcome.COMPLETED, self.clock())
-        return self.narrator.ended(job, Outcome.REFUSED, self.clock(), job.parts[0].reason)
+        why = next((part.reason for part in job.parts if part.reason), "no part of it was taken")
+        return self.narrator.ended(job, Outcome.REFUSED, self.clock(), why)
 
     def _send(self, account: str, jobs: Sequence[Job], stop_at: float) -> Report:
         """Send, in order, whatever may be sent; nothing more once the account is in trouble."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from batchwatch.batch import Role, Status
 from batchwatch.errors import AccessError, BadAnswerError, NotFoundError, RateLimitedError
 from batchwatch.record import FileState
-from batchwatch.submit.job import UNSENT, Held, Part, PartState, Piece, Why
+from batchwatch.submit.job import UNSENT, Held, Part, PartState, Piece
 from batchwatch.submit.queueing import backoff
+from batchwatch.submit.unrun import Why, refused_unrun
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 UPLOAD_AGAIN, GIVE_UP = 3, 6
 """How often a file is not found until it is sent again, and until its part is given up."""
-_LIMIT = re.compile(r"enqueued (token|request) limit", re.IGNORECASE)
-_LOST_FILE = re.compile(r"cannot find file|no such file", re.IGNORECASE)
 
 
 def followed(part: Part, record: Record, now: float, live: int) -> Part:
@@ -88,16 +86,6 @@ def why_refused(error: OpenAIError) -> Why | None:
     odd = isinstance(error, BadAnswerError)  # of a proxy, as a rule
     too_large = error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return Why.UNREACHABLE if (error.passing or odd) and not too_large else None
-
-
-def refused_unrun(batch: Batch) -> Why | None:
-    """Tell why a batch failed, if that says nothing against what was asked."""
-    for error in batch.errors.data if batch.errors else []:
-        if error.code == "token_limit_exceeded" or _LIMIT.search(error.message or ""):
-            return Why.TOKEN_LIMIT
-        if error.line is None and _LOST_FILE.search(error.message or ""):
-            return Why.FILE_NOT_READY
-    return None
 
 
 def _ended(part: Part, record: Record, batch: Batch) -> Part:

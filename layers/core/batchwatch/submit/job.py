@@ -13,9 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from batchwatch.batch import Role  # noqa: TC001 - pydantic reads the annotations
 from batchwatch.record import File, Lease  # noqa: TC001 - pydantic reads the annotations
 from batchwatch.submit.options import Options
-
-MARK = "batchwatch_submit"
-"""Key of the metadata by which a batch is known to be that of a part."""
+from batchwatch.submit.unrun import Why
 
 
 class PartState(StrEnum):
@@ -41,22 +39,6 @@ class PartState(StrEnum):
 
 UNSENT = frozenset({PartState.PLANNED, PartState.UPLOADED})
 FINAL = frozenset({PartState.ENDED, PartState.DROPPED, PartState.REFUSED})
-
-
-class Why(StrEnum):
-    """Why a part waits."""
-
-    TOKEN_LIMIT = "token_limit"  # noqa: S105 - a reason
-    RATE_LIMITED = "rate_limited"
-    UNREACHABLE = "unreachable"
-    ACCOUNT_REFUSED = "account_refused"
-    FILE_NOT_READY = "file_not_ready"
-    UNCERTAIN = "uncertain"
-
-    @property
-    def of_account(self) -> bool:
-        """Whether no other part of the account can be sent either."""
-        return self in {Why.RATE_LIMITED, Why.UNREACHABLE, Why.ACCOUNT_REFUSED}
 
 
 class _Known(BaseModel):

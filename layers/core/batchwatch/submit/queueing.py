@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.submit.job import UNSENT, Part, PartState, Stage, Why
+from batchwatch.submit.job import UNSENT, Part, PartState, Stage
+from batchwatch.submit.unrun import Why
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

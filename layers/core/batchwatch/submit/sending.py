@@ -14,7 +14,8 @@ from batchwatch.creating import NewBatch
 from batchwatch.errors import BadAnswerError, OpenAIError, OrphanError
 from batchwatch.report import Problem, Report
 from batchwatch.submit.following import held, line_held, refused, why_refused
-from batchwatch.submit.job import MARK, PartState, Why
+from batchwatch.submit.job import PartState
+from batchwatch.submit.unrun import MARK, Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from batchwatch.events import ArchivedFile, event_id, moment
 from batchwatch.job_events import JobEvent, JobEventData, JobPart, JobTotals, Waiting
 from batchwatch.record import FileState
-from batchwatch.submit.job import UNSENT, Outcome, PartState, Stage, Why
+from batchwatch.submit.job import UNSENT, Outcome, PartState, Stage
+from batchwatch.submit.unrun import Why
 
 if TYPE_CHECKING:
     from batchwatch.submit.job import Job, Part
@@ -52,7 +53,7 @@ class Narrator(NamedTuple):
 
     def _tell(self, job: Job, status: str, now: float, apart: str = "") -> Job:
         kind = f"job.{status}"
-        over = job.stage is Stage.DONE
+        ran = status in {Outcome.COMPLETED, Outcome.CANCELLED}
         event = JobEvent(
             id=event_id(job.account, job.job_id, kind, apart),
             source=f"{self.source}:{job.account}",
@@ -71,8 +72,8 @@ class Narrator(NamedTuple):
                 report=job.report,
                 parts=tuple(_shown(part) for part in job.parts),
                 waiting=_waiting(job) if status == "waiting" else None,
-                totals=_totals(job) if over and job.parts else None,
-                files=_files(job) if over and job.parts else None,
+                totals=_totals(job) if ran else None,
+                files=_files(job) if ran else None,
                 reason=job.reason,
             ),
         )
