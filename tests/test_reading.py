@@ -223,20 +223,6 @@ def test_a_part_has_no_more_bytes_than_openai_takes(dropping: Dropping) -> None:
     assert all(20_000 - len(line(100)) < part.size <= 20_000 for part in full)
 
 
-@pytest.mark.full
-def test_a_quarter_of_a_gigabyte_is_two_parts(dropping: Dropping) -> None:
-    text = "x" * 24_900
-    body = b"".join(line(n, input=text) for n in range(10_000))
-    archive = Archive(dropping.s3, "bucket")
-    desk = Desk(archive, dropping.rewritten, key, LINES, dropping.late)
-
-    with dropping.inbox.open(dropping.drop(body)) as dropped:
-        plan = read_into_parts(dropped, Options(), desk)
-
-    assert [200_000_000 - part.size < 25_100 for part in plan.parts] == [True, False]
-    assert b"".join(dropping.bodies(plan)) == body
-
-
 def test_a_part_of_embeddings_has_no_more_inputs_than_openai_takes(dropping: Dropping) -> None:
     dropping.limits = LIMITS._replace(inputs=10)
     counts = [4, 6, 1, 10, 9, 2]
@@ -523,11 +509,12 @@ def test_a_file_with_another_checksum_is_never_a_plan(dropping: Dropping) -> Non
         dropping.read(BODY)
 
 
-@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize(("same", "versions"), [(True, True), (False, True), (False, False)])
 def test_a_file_that_is_replaced_while_it_is_read_is_not_read_half_and_half(
-    dropping: Dropping, *, same: bool
+    dropping: Dropping, *, same: bool, versions: bool
 ) -> None:
     arrival = dropping.drop(BODY)
+    arrival = arrival if versions else arrival._replace(version=None)
 
     def replace() -> bool:
         if not replaced:
@@ -719,3 +706,19 @@ def test_a_large_file_needs_no_more_memory_than_its_buffers() -> None:
 
     assert (plan.accepted, s3.taken) == (count, size)
     assert peak < 24 * 2**20  # two buffers, one of them being sent, and a few pieces
+
+
+@pytest.mark.full
+def test_a_quarter_of_a_gigabyte_is_two_parts() -> None:
+    text = "x" * 24_900
+    each = len(line(f"{0:05d}", input=text))
+    s3: Any = FreeS3(lambda n: line(f"{n:05d}", input=text), each * 10_000)
+    desk = Desk(Archive(s3, "bucket"), Rewritten(s3, "bucket"), key, LINES, lambda: False)
+
+    with Inbox(s3, "bucket").open(Arrival(KEY, None, s3.size)) as dropped:
+        plan = read_into_parts(dropped, Options(), desk)
+
+    first = 200_000_000 // each
+    assert [part.requests for part in plan.parts] == [first, 10_000 - first]
+    assert [part.size for part in plan.parts] == [first * each, (10_000 - first) * each]
+    assert s3.taken == s3.size
