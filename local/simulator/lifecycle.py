@@ -2,12 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 TERMINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 MODELS = {
     "/v1/chat/completions": "gpt-4o-mini-2024-07-18",
     "/v1/embeddings": "text-embedding-3-small",
     "/v1/responses": "gpt-5-mini-2025-08-07",
+    "/v1/completions": "gpt-3.5-turbo-instruct",
+    "/v1/moderations": "omni-moderation-latest",
+    "/v1/images/generations": "gpt-image-1",
+    "/v1/images/edits": "gpt-image-1",
+    "/v1/videos": "sora-2",
 }
 
 _WINDOW = 86_400  # seconds from creation to expiry
@@ -20,6 +26,25 @@ _INVALID = (
     ("missing_required_parameter", "Missing required parameter: 'custom_id'.", "custom_id"),
     ("invalid_request", "Model parameter is required.", "body.model"),
 )
+
+
+class Problem(NamedTuple):
+    """Why a batch failed: an entry of its errors; `line` from 1, None: the file as a whole."""
+
+    code: str
+    message: str
+    param: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an uploaded file asks for."""
+
+    model: str
+    custom_ids: tuple[str, ...]  # in the order of its lines
+    tokens: int  # by which it counts while it is enqueued
+    problems: tuple[Problem, ...] = ()  # any: the batch fails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +61,7 @@ class Script:
     running: float = 5.0  # 0 and ends="cancelled": cancelled before it started
     finalizing: float = 1.0  # of a cancelled batch: cancelling
     output_bytes: int = 0  # answers are padded to an output file of about this size
+    sent: Sent | None = None  # the uploaded file that it answers; None: requests made up
 
     def __post_init__(self) -> None:
         """Refuse a script that no batch can follow."""
@@ -47,6 +73,11 @@ class Script:
             raise ValueError(f"{self.failed} failed, {self.unfinished} unfinished: {self.requests}")
         if self.unfinished and self.ends == "completed":
             raise ValueError("a completed batch leaves no request unfinished")
+
+    @property
+    def model(self) -> str:
+        """The model that every request names."""
+        return MODELS[self.endpoint] if self.sent is None else self.sent.model
 
     @property
     def runs(self) -> bool:
@@ -93,7 +124,7 @@ def snapshot(
         "id": batch_id,
         "object": "batch",
         "endpoint": script.endpoint,
-        "model": MODELS[script.endpoint] if started else None,
+        "model": script.model if started else None,
         "errors": _errors(script) if status == "failed" else None,
         "input_file_id": file_id(batch_id, "input"),
         "completion_window": "24h",
@@ -194,8 +225,9 @@ def _progress(script: Script, created_at: float, at: float) -> tuple[int, int]:
 
 
 def _errors(script: Script) -> dict[str, object]:
-    entries = [
-        {"code": code, "message": message, "param": param, "line": min(line, script.requests or 1)}
-        for line, (code, message, param) in enumerate(_INVALID, start=1)
+    told = [
+        Problem(*problem, line=min(line, script.requests or 1))
+        for line, problem in enumerate(_INVALID, start=1)
     ]
-    return {"object": "list", "data": entries}
+    problems = told if script.sent is None else script.sent.problems
+    return {"object": "list", "data": [problem._asdict() for problem in problems]}

@@ -3,13 +3,16 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import parse_qs
 
+from local.simulator.forms import Field, fields
 from local.simulator.lifecycle import MODELS
 from local.simulator.wire import RefusedError
 
 _PAGE, _LARGEST_PAGE = 20, 100  # batches in a list
+_PAIRS, _NAME, _VALUE = 16, 64, 512  # of metadata: pairs, characters, characters
+_EXPIRY = 3_600, 2_592_000  # seconds
 _JSON_TYPES: dict[type, str] = {
     dict: "an object",
     list: "an array",
@@ -39,56 +42,98 @@ def new_batch(body: bytes) -> dict[str, Any]:
         if name not in given:
             raise _missing(name)
         _expect(name, given[name], str)
-    for name, supported in (("endpoint", list(MODELS)), ("completion_window", ["24h"])):
-        if given[name] not in supported:
-            listed = ", ".join(f"'{value}'" for value in supported)
-            message = f"Invalid value: '{given[name]}'. Supported values are: {listed}."
-            raise RefusedError(400, message, name, "invalid_value")
+    _choose("endpoint", given["endpoint"], list(MODELS))
+    _choose("completion_window", given["completion_window"], ["24h"])
     if given.get("metadata") is not None:
-        _expect("metadata", given["metadata"], dict)
-        for name, value in given["metadata"].items():
-            _expect(f"metadata.{name}", value, str)
+        _check_metadata(given["metadata"])
+    if given.get("output_expires_after") is not None:
+        _check_expiry("output_expires_after", given["output_expires_after"])
     return given
 
 
-def upload(content_type: str, body: bytes) -> tuple[str, bytes]:
-    """Read the name and the content of an input file."""
-    form = _form(content_type, body)
+def _check_metadata(metadata: Any) -> None:
+    _expect("metadata", metadata, dict)
+    if len(metadata) > _PAIRS:
+        message = (
+            f"Invalid 'metadata': too many properties. Expected an object with at most {_PAIRS}"
+            f" properties, but got an object with {len(metadata)} properties instead."
+        )
+        raise RefusedError(400, message, "metadata", "object_above_max_properties")
+    for name, value in metadata.items():
+        _expect(f"metadata.{name}", value, str)
+        for what, text, longest in (("name", name, _NAME), ("value", value, _VALUE)):
+            if len(text) > longest:  # the words of a name that is too long are not documented
+                message = (
+                    f"Invalid 'metadata.{name[:_NAME]}': {what} too long. Expected a string with"
+                    f" maximum length {longest}, but got a string with length {len(text)} instead."
+                )
+                raise RefusedError(
+                    400, message, f"metadata.{name[:_NAME]}", "string_above_max_length"
+                )
+
+
+def _check_expiry(name: str, given: Any) -> int:
+    """Return the seconds."""
+    _expect(name, given, dict)
+    for part, kind in (("anchor", str), ("seconds", int)):
+        if part not in given:
+            raise _missing(f"{name}.{part}")
+        _expect(f"{name}.{part}", given[part], kind)
+    _choose(f"{name}.anchor", given["anchor"], ["created_at"])
+    _between(f"{name}.seconds", given["seconds"], *_EXPIRY)
+    return int(given["seconds"])
+
+
+def upload(content_type: str, body: IO[bytes], largest: int) -> tuple[str, Field, int | None]:
+    """Read the name and the content of an input file, and the seconds after which it expires."""
+    form = fields(content_type, body)
     for name in ("file", "purpose"):
         if name not in form:
             raise _missing(name)
-    filename, content = form["file"]
-    purpose = form["purpose"][1].decode(errors="replace")
+    content, purpose = form["file"], form["purpose"].text
     if purpose != "batch":
         raise RefusedError(400, f"'{purpose}' is not one of ['batch'] - 'purpose'", "purpose")
-    if Path(filename).suffix not in {"", ".jsonl"}:
+    if Path(content.filename).suffix not in {"", ".jsonl"}:
         raise RefusedError(400, "Invalid file format for Batch API. Must be .jsonl")
-    return filename or "upload", content
+    if content.size > largest:
+        raise RefusedError(400, "File is too large.")
+    return content.filename or "upload", content, _file_expiry(form)
 
 
-def _form(content_type: str, body: bytes) -> dict[str, tuple[str, bytes]]:
-    """Split a multipart form into file name and content by field."""
-    boundary = re.search(r'boundary="?([^";]+)', content_type)
-    if boundary is None:
-        raise RefusedError(400, "Expected a multipart form.")
-    form = {}
-    for part in body.split(b"--" + boundary[1].encode())[1:-1]:
-        head, _, content = part.partition(b"\r\n\r\n")
-        named = dict(re.findall(r'\b(name|filename)="([^"\r\n]*)"', head.decode(errors="replace")))
-        form[named.get("name", "")] = named.get("filename", ""), content.removesuffix(b"\r\n")
-    return form
+def _file_expiry(form: dict[str, Field]) -> int | None:
+    prefix = "expires_after["
+    given: dict[str, object] = {
+        name.removeprefix(prefix).removesuffix("]"): field.text
+        for name, field in form.items()
+        if name.startswith(prefix)
+    }
+    seconds = str(given.get("seconds", ""))
+    if re.fullmatch(r"[0-9]{1,9}", seconds):
+        given["seconds"] = int(seconds)
+    return _check_expiry("expires_after", given) if given else None
 
 
 def _limit(text: str) -> int:
     _expect("limit", int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text, int)
-    limit = int(text)
-    if 1 <= limit <= _LARGEST_PAGE:
-        return limit
-    bound, code = f"<= {_LARGEST_PAGE}", "integer_above_max_value"
-    if limit < 1:
-        bound, code = ">= 1", "integer_below_min_value"
-    message = f"Invalid 'limit': expected a value {bound}, but got {limit} instead."
-    raise RefusedError(400, message, "limit", code)
+    _between("limit", int(text), 1, _LARGEST_PAGE)
+    return int(text)
+
+
+def _between(name: str, value: int, least: int, most: int) -> None:
+    if least <= value <= most:
+        return
+    bound, code = f"<= {most}", "integer_above_max_value"
+    if value < least:
+        bound, code = f">= {least}", "integer_below_min_value"
+    message = f"Invalid '{name}': expected a value {bound}, but got {value} instead."
+    raise RefusedError(400, message, name, code)
+
+
+def _choose(name: str, value: str, supported: list[str]) -> None:
+    if value not in supported:
+        listed = ", ".join(f"'{each}'" for each in supported)
+        message = f"Invalid value: '{value}'. Supported values are: {listed}."
+        raise RefusedError(400, message, name, "invalid_value")
 
 
 def _expect(name: str, value: object, kind: type) -> None:

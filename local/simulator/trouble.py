@@ -8,7 +8,7 @@ from typing import Any
 from local.simulator.faults import Fault
 from local.simulator.wire import Request, error_answer
 
-_MINUTE = 60
+_MINUTE, _HOUR = 60, 3600  # seconds
 _HTML = {"content-type": "text/html"}
 _BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head></html>"
 
@@ -19,8 +19,9 @@ class Trouble:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
         self.limit_per_minute: int | None = None  # requests; None: as many as come
-        self._minute = 0.0  # the last one in which there was a request
-        self._asked = 0  # requests in it
+        self.creations_per_hour: int | None = None  # of batches
+        self._requests = _Counted("requests per min (RPM)", _MINUTE)
+        self._creations = _Counted("batch creations per hour", _HOUR)
         self._chance = Chance(share=0, seed=0, stall=0)
 
     def fault(self, match: str, **kind: Any) -> Fault:
@@ -39,25 +40,17 @@ class Trouble:
     def _due(self, request: Request, now: float) -> Fault:
         """Take the fault of one request; of two requests at once, one after the other."""
         return (
-            self._over_limit(now)
+            self._over_limit(f"{request.method} {request.path}", now)
             or self._asked_for(f"{request.method} {request.path}")
             or self._chance.draw()
             or Fault("")  # which does nothing
         )
 
-    def _over_limit(self, now: float) -> Fault | None:
-        minute, second = divmod(now, _MINUTE)
-        if minute != self._minute:
-            self._minute, self._asked = minute, 0
-        self._asked += 1
-        limit = self.limit_per_minute
-        if limit is None or self._asked <= limit:
-            return None
-        wait = math.ceil(_MINUTE - second)
-        told = f"Rate limit reached on requests per min (RPM): Limit {limit}, Requested 1."
-        told = f"{told} Please try again in {wait}s."
-        body = b"".join(error_answer(429, told, code="rate_limit_exceeded").chunks)
-        return Fault("", status=429, body=body, headers={"retry-after": str(wait)})
+    def _over_limit(self, asked: str, now: float) -> Fault | None:
+        fault = self._requests.over(self.limit_per_minute, now)
+        if fault is None and asked == "POST /v1/batches":
+            fault = self._creations.over(self.creations_per_hour, now)
+        return fault
 
     def _asked_for(self, asked: str) -> Fault | None:
         for fault in self.faults:
@@ -66,6 +59,29 @@ class Trouble:
                     fault.times -= 1
                 return fault
         return None
+
+
+class _Counted:
+    """What is counted against a limit, anew in each span of time."""
+
+    def __init__(self, what: str, seconds: int) -> None:
+        self._what, self._seconds = what, seconds
+        self._span = 0.0  # the last one in which something was counted
+        self._count = 0  # in it
+
+    def over(self, limit: int | None, now: float) -> Fault | None:
+        """Count one more; answer with a refusal if that is too many."""
+        span, passed = divmod(now, self._seconds)
+        if span != self._span:
+            self._span, self._count = span, 0
+        self._count += 1
+        if limit is None or self._count <= limit:
+            return None
+        wait = math.ceil(self._seconds - passed)
+        told = f"Rate limit reached on {self._what}: Limit {limit}, Requested 1."
+        told = f"{told} Please try again in {wait}s."
+        body = b"".join(error_answer(429, told, code="rate_limit_exceeded").chunks)
+        return Fault("", status=429, body=body, headers={"retry-after": str(wait)})
 
 
 class Chance:

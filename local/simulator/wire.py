@@ -12,11 +12,14 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET, socket
 from socketserver import ThreadingTCPServer
+from tempfile import SpooledTemporaryFile
 from termios import TIOCOUTQ
 from threading import Event, Thread
-from typing import Any
+from typing import IO, Any
 
 _LARGEST_BODY = 1 << 30  # bytes
+_IN_MEMORY = 4 << 20  # bytes of a body; a larger one waits on disk
+_PIECE = 1 << 18  # bytes read at once
 _STOP_EVERY = 0.01  # seconds between two looks at whether to stop
 _DRAINED_EVERY = 0.001  # seconds between two looks at whether all has arrived
 
@@ -81,13 +84,17 @@ def whole_answer(status: int, body: bytes) -> Answer:
 
 @contextmanager
 def serving(
-    answer: Callable[[Request, bytes], Answer], mistakes: list[BaseException], closing: Event
+    answer: Callable[[Request, bytes], Answer],
+    mistakes: list[BaseException],
+    closing: Event,
+    large: Callable[[Request, IO[bytes]], Answer] | None = None,
 ) -> Iterator[str]:
     """Serve the answers at the origin yielded; keep what goes wrong in making them.
 
-    `closing` is set at the end, so that nobody waits on.
+    `closing` is set at the end, so that nobody waits on. `large` answers a request whose body is
+    too large for memory; without it every body is read whole.
     """
-    with _Server(partial(_Handler, answer, closing), mistakes) as server:
+    with _Server(partial(_Handler, answer, large, closing), mistakes) as server:
         thread = Thread(target=server.serve_forever, args=(_STOP_EVERY,), daemon=True)
         thread.start()
         try:
@@ -136,44 +143,59 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # headers and body are two writes
 
     def __init__(
-        self, answer: Callable[[Request, bytes], Answer], closing: Event, *connection: Any
+        self,
+        answer: Callable[[Request, bytes], Answer],
+        large: Callable[[Request, IO[bytes]], Answer] | None,
+        closing: Event,
+        *connection: Any,
     ) -> None:
-        self.answer, self.closing = answer, closing
+        self.answer, self.large, self.closing = answer, large, closing
         super().__init__(*connection)
 
     def do_GET(self) -> None:
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        try:
-            body = self._body()
-        except ValueError:
-            self.send_error(HTTPStatus.BAD_REQUEST)
-        else:
+        with SpooledTemporaryFile(_IN_MEMORY) as body:
             try:
-                self._send(self.answer(Request(self.command, self.path, headers), body))
-            except HangUpError as end:
-                self.close_connection = True
-                if end.reset:
-                    self._reset()
+                for piece in self._pieces():
+                    body.write(piece)  # one by one: writelines() moves to disk only at the end
+            except ValueError:
+                self.send_error(HTTPStatus.BAD_REQUEST)
+            else:
+                try:
+                    self._send(self._answer(body))
+                except HangUpError as end:
+                    self.close_connection = True
+                    if end.reset:
+                        self._reset()
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 named by the standard library
 
-    def _body(self) -> bytes:
+    def _answer(self, body: IO[bytes]) -> Answer:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers)
+        size = body.tell()
+        body.seek(0)
+        if self.large is not None and size > _IN_MEMORY:
+            return self.large(request, body)
+        return self.answer(request, body.read())
+
+    def _pieces(self) -> Iterator[bytes]:
         """Read the body; ValueError if its end cannot be told."""
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
-            return self._exactly(_length(self.headers.get("content-length", "0"), 10))
-        pieces = []
+            yield from self._exactly(_length(self.headers.get("content-length", "0"), 10))
+            return
         while length := _length(self.rfile.readline().partition(b";")[0], 16):
-            pieces.append(self._exactly(length))
-            self._exactly(len(b"\r\n"))
+            yield from self._exactly(length)
+            self.rfile.read(len(b"\r\n"))
         while self.rfile.readline().strip():
             pass  # trailers
-        return b"".join(pieces)
 
-    def _exactly(self, length: int) -> bytes:
-        piece = self.rfile.read(length)
-        if len(piece) < length:
-            raise ValueError(f"{len(piece)} bytes instead of {length}")
-        return piece
+    def _exactly(self, left: int) -> Iterator[bytes]:
+        while left:
+            piece = self.rfile.read(min(left, _PIECE))
+            if not piece:
+                raise ValueError(f"{left} bytes less than announced")
+            left -= len(piece)
+            yield piece
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)

@@ -103,7 +103,10 @@ def test_what_has_ended_is_not_cancelled(client: Client, script: Script) -> None
 
 
 def test_a_batch_of_an_uploaded_file_completes(client: Client) -> None:
-    content = b'{"custom_id": "a"}\r\n{"custom_id": "--b"}\n'
+    request = (
+        b'{"custom_id": "%s", "method": "POST", "url": "/v1/responses", "body": {"model": "m"}}'
+    )
+    content = request % b"a" + b"\r\n" + request % b"--b" + b"\n"
     files = PURPOSE | {"file": ("in.jsonl", content)}
     uploaded = client.post("/files", files=files).json()
     assert (uploaded["filename"], uploaded["bytes"]) == ("in.jsonl", len(content))
