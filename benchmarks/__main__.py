@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what a poll takes, beside the official SDK, and what it costs."""
+"""`python -m benchmarks`: what a poll or a job takes, beside others, and what it costs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from pathlib import Path
 from benchmarks.child import ChildError
 from benchmarks.cost import cost, show_costs
 from benchmarks.figures import Figures, show
+from benchmarks.submit import measure
+from benchmarks.submit import show as show_submit
 from benchmarks.sweep import SweepError, sweep
 from benchmarks.webhooks import compare
 from benchmarks.webhooks import show as show_waits
 from local.emulator import EmulatorError
+from local.sizes import read_size
 
 INTERRUPTED = 130
 COMMITTED = Path(__file__).parent / "figures.json"
@@ -32,7 +35,9 @@ def main() -> int:
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(how, _interrupt)
     try:
-        {"sweep": _sweep, "cost": _cost, "webhooks": _webhooks}[arguments.what](arguments)
+        {"sweep": _sweep, "cost": _cost, "webhooks": _webhooks, "submit": _submit}[arguments.what](
+            arguments
+        )
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return INTERRUPTED
@@ -60,6 +65,12 @@ def _cost(arguments: argparse.Namespace) -> None:
 def _webhooks(arguments: argparse.Namespace) -> None:
     figures = compare(arguments.batches, arguments.over)
     show_waits(figures)
+    _keep(arguments.json, json.dumps(figures, indent=1) + "\n")
+
+
+def _submit(arguments: argparse.Namespace) -> None:
+    figures = measure(arguments.size)
+    show_submit(figures)
     _keep(arguments.json, json.dumps(figures, indent=1) + "\n")
 
 
@@ -113,8 +124,18 @@ def _parser() -> argparse.ArgumentParser:
     news.add_argument(
         "--over", type=_count, default=120, metavar="SECONDS", help="in which they end (120)"
     )
+    sending = commands.add_parser(
+        "submit",
+        help="how fast and in how much memory a dropped file is read; what a job calls",
+        description="A file read into parts as Submitter does, beside a script that loads it "
+        "whole, each in a process of its own, from disk to disk; and the calls to AWS that "
+        "Submitter makes for a job of three parts, in memory.",
+    )
+    sending.add_argument(
+        "--size", type=read_size, default=300_000_000, metavar="BYTES", help="of the file (300MB)"
+    )
     commands.add_parser("memory", help="peak memory of the archiver: 10MB 1GB …", add_help=False)
-    for command in (sweep, money, news):
+    for command in (sweep, money, news, sending):
         command.add_argument(
             "--json", type=_writable, metavar="FILE", help="write the figures there"
         )

@@ -27,10 +27,12 @@ _FEW = 0.01  # the share that changed in the sweep's middle poll
 # What could not be measured here.
 ARCHIVE_SECONDS = 5  # of the archiver for a batch: a file of some 100 MB
 IDLE_RECEIVES = 5 * 3600 / 20 * HOURS  # Lambda asks the queue with 5 hands that wait 20 s each
+EMPTY_QUERY = 0.5  # read units
 SECRET_CALLS = HOURS * 12  # each process keeps the secret for five minutes
 LOG_OF_A_START = 350  # bytes that Lambda adds for each invocation
 LOG_OF_AN_EVENT = 500  # bytes
 NOTIFIER_SECONDS = 2  # of the notifier for a digest
+IDLE_SECONDS = 0.05  # of Submitter for a tick without any job
 DIGEST_CALLS = 3  # published twice, and asked who has confirmed
 ARCHIVER_METRICS = {"BytesArchived"}  # told by every invocation of the archiver
 
@@ -41,6 +43,7 @@ class Fixed(NamedTuple):
     poller: float
     archiver: float
     notifier: float
+    submitter: float
     alarms: int
     secrets: int
 
@@ -108,12 +111,13 @@ def fixed_of(template: Mapping[str, Any]) -> Fixed:
     kinds = [resource["Type"] for resource in resources.values()]
     memory = {
         name: resources[name]["Properties"]["MemorySize"] / 1024
-        for name in ("Poller", "Archiver", "Notifier")
+        for name in ("Poller", "Archiver", "Notifier", "Submitter")
     }
     return Fixed(
         memory["Poller"],
         memory["Archiver"],
         memory["Notifier"],
+        memory["Submitter"],
         kinds.count("AWS::CloudWatch::Alarm"),
         kinds.count("AWS::SecretsManager::Secret"),
     )
@@ -133,15 +137,18 @@ def amounts(
     gets = sum(count for name, count in s3.items() if name.startswith(("s3.Get", "s3.Head")))
     metrics = {*life.metrics, *ARCHIVER_METRICS}
     digests = min(lives, POLLS)  # each end is told, all of a minute together
-    log: float = POLLS * (life.poll_log_bytes + LOG_OF_A_START)
+    log: float = 2 * POLLS * (life.poll_log_bytes + LOG_OF_A_START)  # Submitter's ticks, too
     log += digests * (LOG_OF_A_START + LOG_OF_AN_EVENT)
     log += lives * (LOG_OF_A_START + life.poll_log_bytes + life.events * LOG_OF_AN_EVENT)
     return {
         "Poller, running": (POLLS * seconds * scale * fixed.poller, "lambda_second"),
         "Archiver, running": (lives * ARCHIVE_SECONDS * fixed.archiver, "lambda_second"),
         "Notifier, running": (digests * NOTIFIER_SECONDS * fixed.notifier, "lambda_second"),
-        "invocations": (POLLS + lives + digests, "lambda_request"),
-        "schedule": (POLLS, "scheduler_invocation"),
+        "Submitter, idle": (POLLS * IDLE_SECONDS * fixed.submitter, "lambda_second"),
+        "invocations": (2 * POLLS + lives + digests, "lambda_request"),
+        "schedule": (2 * POLLS, "scheduler_invocation"),
+        "jobs, looked for": (POLLS * EMPTY_QUERY, "dynamodb_read"),
+        "inbox queue, idle": (IDLE_RECEIVES, "sqs_request"),
         "ledger, polls read": (POLLS * quiet.read_units * scale, "dynamodb_read"),
         "ledger, polls write": (POLLS * quiet.write_units * scale, "dynamodb_write"),
         "ledger, lives read": (lives * life.read_units, "dynamodb_read"),

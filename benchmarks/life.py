@@ -70,7 +70,7 @@ class Life(NamedTuple):
 
 def live() -> Life:
     """Let a batch live, and count."""
-    with _world() as (world, meter):
+    with in_memory("Ledger") as (world, meter):
         batch_id = world.batch(_SCRIPT)
         polls = [_counted(meter, world.poll) for _ in range(3)]  # until it is known
         copies = []
@@ -107,13 +107,14 @@ def _sum(counts: Iterable[Counts], quiet: Counts, polls: int) -> Counts:
 
 
 @contextmanager
-def _world() -> Iterator[tuple[World, Meter]]:
+def in_memory(table: str) -> Iterator[tuple[World, Meter]]:
+    """The service in memory, some days ago; and what it calls, with the units of one table."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # no profile or key of whoever measures
     os.environ["AWS_DEFAULT_REGION"] = REGION
     clock = Clock(time.time() - _PAST)
     with mock_aws(), SimulatedOpenAI(clock=clock) as openai:
-        meter = Meter(*key_and_indexes(read_template()["Resources"]["Ledger"]["Properties"]))
+        meter = Meter(*key_and_indexes(read_template()["Resources"][table]["Properties"]))
         world = build(openai, clock)
         yield world, meter
         world.stop()

@@ -22,10 +22,10 @@ WRITES = ("PutItem", "UpdateItem", "DeleteItem")
 
 
 class Index(NamedTuple):
-    """What an index takes from an item: its own key, and all that it shows."""
+    """What an index takes from an item: its own key, and all that it shows; None: everything."""
 
     key: tuple[str, ...]
-    shown: frozenset[str]
+    shown: frozenset[str] | None
 
 
 class Counts(NamedTuple):
@@ -45,7 +45,8 @@ class Meter:
     """Counts what is called with clients of boto3's default session, which it replaces.
 
     A write that returns nothing of the item is charged by the size last seen, and not for an index.
-    What is read through a projection is charged by what is seen of it.
+    What is read through a projection is charged by what is seen of it. Items of
+    another table, without the key of this one, pass for one and the same, and for no index.
     """
 
     def __init__(self, key: tuple[str, ...], indexes: Iterable[Index]) -> None:
@@ -141,8 +142,9 @@ def key_and_indexes(table: dict[str, Any]) -> tuple[tuple[str, ...], list[Index]
     indexes = []
     for index in table.get("GlobalSecondaryIndexes", []):
         own = _names(index["KeySchema"])
-        shown = frozenset((*key, *own, *index["Projection"].get("NonKeyAttributes", [])))
-        indexes.append(Index(own, shown))
+        named = frozenset((*key, *own, *index["Projection"].get("NonKeyAttributes", [])))
+        everything = index["Projection"]["ProjectionType"] == "ALL"
+        indexes.append(Index(own, None if everything else named))
     return key, indexes
 
 
@@ -154,7 +156,8 @@ def _entry(index: Index, item: dict[str, Any]) -> Entry | None:
     """Return what the index holds of an item; None where it lacks the index's key."""
     if any(name not in item for name in index.key):
         return None
-    shown = {name: value for name, value in item.items() if name in index.shown}
+    wanted = item.keys() if index.shown is None else index.shown
+    shown = {name: value for name, value in item.items() if name in wanted}
     return Entry(
         _fingerprint(item, index.key), _fingerprint(shown, sorted(shown)), item_size(shown)
     )

@@ -14,6 +14,7 @@ from batchwatch.openai import BASE_URL, safe_base_url
 from local.emulator import EmulatorError
 from local.run import Options, Run
 from local.screen import screen
+from local.sending import SUFFIX
 from local.service import PollError
 from local.sizes import read_size
 
@@ -58,11 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local",
         description="Deploy batchwatch into a local AWS, and watch batches of a simulated OpenAI "
-        "until all are announced and archived; or batches of a real one. Exit code 0: every batch "
-        "got its events and files.",
+        "until all are announced and archived; or batches of a real one; or send files, as "
+        "batches. Exit code 0: every batch got its events and files, every request its answer.",
         epilog="Of a real API, every batch is watched that is open or begins: new ones are "
         "found by themselves, those that ended before are left alone. This goes on until Ctrl-C, "
-        "which stops everything at once, or --for, which ends with a summary.",
+        "which stops everything at once, or --for, which ends with a summary. With --submit, only "
+        "the batches made of the files are watched, and the run is over when their results are "
+        "merged.",
     )
     add = parser.add_argument
     add("--base-url", metavar="URL", help="watch this API instead (or OPENAI_BASE_URL)")
@@ -70,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         help="its key (or OPENAI_API_KEY); alone: watch OpenAI itself")  # fmt: skip
     add("--track", metavar="ID", action="append", default=[],
         help="watch this batch alone, even if it has ended (repeatable)")  # fmt: skip
+    add("--submit", metavar="FILE", type=_jsonl, action="append", default=[],
+        help="send this *.jsonl, and the *.options.json beside it, by way of the inbox "
+        "(repeatable); the built-in batches are then left out, but with --scenario")  # fmt: skip
+    add("--token-limit", metavar="N", type=_count,
+        help="let the simulated OpenAI take so many tokens of a model at a time; a file counts as "
+        "a token for each four bytes")  # fmt: skip
+    add("--scenario", action="store_true", help="simulate the built-in batches beside --submit")
     add("--every", metavar="SECONDS", type=_seconds,
         help="between polls (2; with --webhooks 15)")  # fmt: skip
     add("--for", metavar="SECONDS", type=_seconds, dest="run_for", help="stop after that long")
@@ -93,8 +103,13 @@ def _options(arguments: argparse.Namespace) -> Options:
     url = arguments.base_url or (os.environ.get("OPENAI_BASE_URL") if named else None)
     if named and not key:
         raise ValueError("no API key: give --api-key or set OPENAI_API_KEY")
-    if named and arguments.size:
-        raise ValueError("--size is for the simulation, not for a real API")
+    for option in ("size", "token_limit", "scenario"):
+        if named and getattr(arguments, option):
+            shown = option.replace("_", "-")
+            raise ValueError(f"--{shown} is for the simulation, not for a real API")
+    names = [path.name for path in arguments.submit]
+    if len({*names}) < len(names):
+        raise ValueError("--submit: two files of one name; the later would replace the other")
     if named and arguments.webhooks:
         raise ValueError(
             "--webhooks is for the simulation: a real OpenAI cannot reach this machine; "
@@ -110,6 +125,9 @@ def _options(arguments: argparse.Namespace) -> Options:
         base_url=safe_base_url(url or BASE_URL) if named else None,
         api_key=key,
         track=tuple(arguments.track),
+        submit=tuple(arguments.submit),
+        token_limit=arguments.token_limit,
+        scenario=arguments.scenario or arguments.size > 0 or not arguments.submit,
         every=arguments.every or (SELDOM if arguments.webhooks else OFTEN),
         run_for=arguments.run_for,
         events=arguments.events,
@@ -128,6 +146,23 @@ def _seconds(text: str) -> float:
     if not 0 < value < _YEAR:
         raise argparse.ArgumentTypeError(f"not a number of seconds: {text!r}")
     return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"not a number from 1 on: {text!r}")
+    return int(text)
+
+
+def _jsonl(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() != SUFFIX:
+        raise argparse.ArgumentTypeError(f"only *{SUFFIX} can be sent, not {text!r}")
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _bytes(text: str) -> int:

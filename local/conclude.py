@@ -57,13 +57,14 @@ def conclude(
     found = sum(batch.found for batch in batches)
     keys = service.stored()
     files = [key for key in keys if key.startswith("batches/")]
+    kept = [key for key in keys if key.startswith("events/")]
     if simulated and simulated.webhooks:
         screen.result(*_heard(batches, simulated.openai, simulated.webhooks))
     counts = {"events": events, "found": found, "archived": archived, "faults": faults}
     by_themselves = f", {found} of them found by themselves" if found else ""
     screen.result(
         f"\n{events} events of {len(batches)} batches received{by_themselves}; {archived} batches"
-        f" archived in {len(files)} files; {len(keys) - len(files)} events kept beside them.",
+        f" archived in {len(files)} files; {len(kept)} events kept beside them.",
         {"kind": "result", "ok": not faults, **counts},
     )
     for line in list(service.log(*_TROUBLE))[:10] if faults else []:

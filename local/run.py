@@ -19,9 +19,10 @@ from local.emulator import Emulator
 from local.notices import Notices
 from local.scenario import scenario
 from local.service import ACCOUNT, Batch, PollError, Service, Subscriber
-from local.simulator import Mischief, SimulatedOpenAI, Webhooks
+from local.simulator import Mischief, Pace, SimulatedOpenAI, Webhooks
 from local.simulator.slack import SimulatedSlack
 from local.simulator.webhooks import fresh_secret
+from local.submissions import Submissions
 
 if TYPE_CHECKING:
     from local.screen import Lines
@@ -41,10 +42,15 @@ LOG_PATIENCE = 15
 """Seconds until a line of log can be read."""
 PATIENCE = 120
 """Seconds that the built-in scenario may take; a large file gets more."""
+_TAKEN_IN = ("inbox/", "inbox-parts/")
+"""What --archive leaves out: it lies on this machine already."""
 LAST_CALL = 45
 """Seconds after `--for` in which batches that have ended may still be archived."""
 FINDING = "New batches of this key are found by themselves; those that ended before are left alone."
 _SLOWEST = 5_000_000  # bytes a second of the whole transfer
+_SLOWEST_SENT = 1_000_000  # the same of a file that is put, read, sent, answered and merged
+PACE = Pace(failed=0.01)
+"""What becomes of the batches that are sent: here and there a request fails."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Options:
     """What was asked for on the command line. Times in seconds, size in bytes.
 
     `track`: batches to watch alone; of an API with none of them, everything is watched.
+    `submit`: files to send. `token_limit`: how many tokens of a model the simulated OpenAI
+    enqueues. `scenario`: whether the built-in batches are simulated.
     `webhooks`: whether the simulated OpenAI tells of the ends by itself.
     `notify`: whether the digests for people are shown as they come.
     """
@@ -59,6 +67,9 @@ class Options:
     base_url: str | None = None
     api_key: str | None = None
     track: tuple[str, ...] = ()
+    submit: tuple[Path, ...] = ()
+    token_limit: int | None = None
+    scenario: bool = True
     every: float = 2
     run_for: float | None = None
     events: Path | None = None
@@ -67,6 +78,11 @@ class Options:
     webhooks: bool = False
     notify: bool = False
 
+    @property
+    def alone(self) -> bool:
+        """Whether only what was named is watched, and what is sent."""
+        return bool(self.track or (self.submit and self.base_url))
+
 
 @dataclass
 class Run:
@@ -74,8 +90,9 @@ class Run:
 
     batches    those to be watched, and those heard of by their events
     awaited    ids of those with which the run is done; none: it ends with its time
-    set_aside  what polls could not do
-    in_trouble whether that was so in the last poll
+    set_aside  what ticks could not do
+    in_trouble whether that was so in the last one
+    sent       the files that are sent, if any
     """
 
     options: Options
@@ -86,6 +103,7 @@ class Run:
     in_trouble: bool = False
     simulated: Simulated | None = None
     notices: Notices | None = None
+    sent: Submissions | None = None
 
     def go(self) -> list[str]:
         """Do it all; return what went wrong, in words."""
@@ -111,7 +129,7 @@ class Run:
         with ThreadPoolExecutor(1) as pool:
             layer = pool.submit(build_layer, folder)
             emulator = stack.enter_context(Emulator(folder))
-            wanted = {"Discovery": "off"} if self.options.track else {}
+            wanted = {"Discovery": "off"} if self.options.alone else {}
             wanted |= {"Webhooks": "on"} if self.options.webhooks else {}
             outputs = deploy(emulator, layer.result(), parameters=PARAMETERS | wanted)
         return Service(emulator, outputs)
@@ -122,6 +140,7 @@ class Run:
         if base_url is None or key is None:
             key = "sk-simulated"
             simulator = SimulatedOpenAI(key=key, directory=folder / "openai")
+            simulator.enqueued_tokens, simulator.pace = self.options.token_limit, PACE
             self.simulated = self._simulate(stack, simulator, service)
             base_url = simulator.base_url
         if self.options.notify:
@@ -157,14 +176,23 @@ class Run:
             self._look_at(service.tick(), service)  # only what ends after a poll is announced
             if self.in_trouble:
                 raise PollError(f"the first poll failed: {'; '.join(self.set_aside)}")
+        if self.options.submit:
+            self.sent = Submissions(service.inbox(), self.options.submit)
+            self.sent.put(self.screen)
         if self.simulated:
             _try_out(self.simulated.webhooks)
+        if self.simulated and self.options.scenario:
             for script in scenario(self.options.size):
                 batch_id = self.simulated.openai.add(script)
                 self.batches[batch_id] = Batch(batch_id, script.name)
         self.awaited = frozenset(self.batches)
-        watching = f"Watching {len(self.awaited)} batches." if self.awaited else FINDING
-        self.screen.note(f"{watching} Ctrl-C stops everything.")
+        self.screen.note(f"{self._watching()} Ctrl-C stops everything.")
+
+    def _watching(self) -> str:
+        sending = f"Sending {len(self.options.submit)} files. " if self.sent else ""
+        if not self.awaited:
+            return sending.strip() or FINDING
+        return f"{sending}Watching {len(self.awaited)} batches."
 
     def _watch(
         self, service: Service, listener: Subscriber, ticks: ThreadPoolExecutor, openai: OpenAI
@@ -174,14 +202,16 @@ class Run:
         end, last_call = started + self._patience(), False
         tick: Future[dict[str, Any]] | None = None
         next_tick = started
-        while not self._all_done():
+        while not self._all_done() and not (self.sent and self.sent.hopeless):
             now = time.monotonic()
             if tick and tick.done():
                 self._look_at(tick.result(), service)  # a poller that crashes is no run
                 tick = None
             if tick is None and now >= next_tick:
-                tick, next_tick = ticks.submit(service.tick), now + self.options.every
-            self._listen(listener, service)
+                tick, next_tick = ticks.submit(self._tick, service), now + self.options.every
+            news = self._listen(listener, service)
+            if news and self.sent and self.options.run_for is None and not last_call:
+                end = max(end, now + PATIENCE)  # parts that wait in line take their time
             if now >= end and not last_call:  # what has ended by now is owed its files
                 last_call, end = True, end + LAST_CALL
                 for batch in self.batches.values():
@@ -196,9 +226,19 @@ class Run:
         self._listen(listener, service)
         return not last_call
 
+    def _tick(self, service: Service) -> dict[str, Any]:
+        """Call what the schedule calls; return how many problems there were."""
+        problems = service.tick().get("problems", 0)
+        if self.sent:
+            problems += service.look_after_jobs().get("problems", 0)
+        return {"problems": problems}
+
     def _all_done(self) -> bool:
-        done = (self.batches[name].done for name in self.awaited)
-        return bool(self.awaited) and all(done) and not self._untold()
+        if self.sent and not self.sent.done:
+            return False
+        awaited = self.batches.keys() if self.sent else self.awaited
+        done = (self.batches[name].done for name in awaited)
+        return bool(self.sent or awaited) and all(done) and not self._untold()
 
     def _untold(self) -> list[str]:
         """Batches whose end has been announced, but not yet told to people on every channel."""
@@ -208,7 +248,9 @@ class Run:
     def _patience(self) -> float:
         if self.options.run_for is not None:
             return self.options.run_for
-        return PATIENCE + self.options.size / _SLOWEST if self.simulated else float("inf")
+        sent = sum(path.stat().st_size for path in self.options.submit)
+        large = self.options.size / _SLOWEST + sent / _SLOWEST_SENT
+        return PATIENCE + large if self.simulated else float("inf")
 
     def _look_at(self, counts: dict[str, Any], service: Service) -> None:
         """Show what a poll had to set aside, once for each reason."""
@@ -221,20 +263,33 @@ class Run:
                 self.set_aside.append(told)
                 self.screen.warn(f"set aside  {told}")
 
-    def _listen(self, listener: Subscriber, service: Service) -> None:
-        for message in listener.news():
+    def _listen(self, listener: Subscriber, service: Service) -> bool:
+        """Take in what there is to hear and to see; return whether there was any news."""
+        messages = listener.news()
+        for message in messages:
             if self.options.events:
                 with self.options.events.open("a") as events:
                     events.write(message + "\n")
-            subject = json.loads(message)["subject"]
+            said = json.loads(message)
+            subject = said["subject"]
+            if said["type"].startswith("job."):
+                if self.sent:
+                    self.sent.take(message, self.screen)
+                continue
             batch = self.batches.setdefault(subject, Batch(subject, subject[:18]))
             self.screen.event(batch, batch.take(message, listener.heard_at[message]))
         for mail in self.notices.news() if self.notices else []:
             self.screen.mail(mail)
+        for batch_id, name in (self.sent.look() if self.sent else {}).items():
+            batch = self.batches.setdefault(batch_id, Batch(batch_id, name))
+            batch.name, batch.registered = name, True
         for batch in self.batches.values():
             if not batch.closed:
                 batch.record = service.record(batch.id)
         self.screen.batches(list(self.batches.values()))
+        if self.sent:
+            self.screen.sending(self.sent.files)
+        return bool(messages)
 
     def _conclude(self, service: Service) -> list[str]:
         faults = []
@@ -244,10 +299,12 @@ class Run:
         batches = list(self.batches.values())
         if self.notices:
             self.screen.result(*self.notices.summary(_invocations(service, self.notices)))
+        faults += self.sent.conclude(self.screen) if self.sent else []
         faults = conclude(batches, service, self.screen, self.simulated, faults)
         if self.options.archive:
             for key in service.stored():
-                service.fetch(key, self.options.archive / key)
+                if not key.startswith(_TAKEN_IN):
+                    service.fetch(key, self.options.archive / key)
         return faults
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchwatch.events import BatchEvent
+    from batchwatch.job_events import JobEvent
     from batchwatch.notify.email import Email
+    from local.sending import Sent
     from local.service import Batch
 
 _STYLE = {
@@ -30,6 +32,9 @@ _STYLE = {
 
 class Lines:
     """Plain lines: one an event, as it comes."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +56,21 @@ class Lines:
         print(
             f"  {data.sequence:>2}  {event.type:<19} {batch.name:<18} {_counts(batch)}", flush=True
         )
+
+    def job_event(self, sent: Sent, event: JobEvent) -> None:
+        """Tell of an event of a job that came."""
+        print(f"  {event.data.sequence:>2}  {event.type:<19} {sent.name}", flush=True)
+
+    def sending(self, files: Sequence[Sent]) -> None:
+        """Tell how far files are that are sent, where that has changed."""
+        for sent in files:
+            if sent.put >= sent.size and self._told.get(sent.name) != sent.status:
+                self._told[sent.name] = sent.status
+                self.progress(sent)
+
+    def progress(self, sent: Sent) -> None:
+        """Tell how far a file is."""
+        self.note(f"      {sent.name}: {sent.status}")
 
     def mail(self, mail: Email) -> None:
         """Show a mail as it arrives."""
@@ -77,6 +97,15 @@ class Json(Lines):
         del batch
         self._line({"kind": "event", "event": json.loads(event.frozen())})
 
+    def job_event(self, sent: Sent, event: JobEvent) -> None:
+        """Tell of an event of a job that came."""
+        del sent
+        self._line({"kind": "event", "event": json.loads(event.frozen())})
+
+    def progress(self, sent: Sent) -> None:
+        """Tell how far a file is."""
+        self._line({"kind": "progress", "name": sent.name, "status": sent.status})
+
     def mail(self, mail: Email) -> None:
         """Show a mail as it arrives."""
         self._line({"kind": "mail", **mail._asdict()})
@@ -96,9 +125,11 @@ class Terminal(Lines):
     """A live table with a bar for each batch."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._live = Live(console=console, refresh_per_second=8, transient=False)
         self._notes: list[str] = []
         self._batches: Sequence[Batch] = ()
+        self._sent: Sequence[Sent] = ()
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -120,6 +151,14 @@ class Terminal(Lines):
     def event(self, batch: Batch, event: BatchEvent) -> None:
         """Tell of an event that came: the table shows it."""
 
+    def job_event(self, sent: Sent, event: JobEvent) -> None:
+        """Tell of an event of a job that came: what is above the table shows it."""
+
+    def sending(self, files: Sequence[Sent]) -> None:
+        """Show how far files are that are sent."""
+        self._sent = files
+        self._draw()
+
     def mail(self, mail: Email) -> None:
         """Show a mail as it arrives, above the table."""
         self._live.console.print(_letter(mail), markup=False, highlight=False)
@@ -140,7 +179,9 @@ class Terminal(Lines):
             table.add_column(title)
         for batch in self._batches:
             table.add_row(*_row(batch))
-        self._live.update(Group(table, Text("\n".join(self._notes), style="dim")))
+        sent = Text("\n".join(f"{sent.name}: {sent.status}" for sent in self._sent))
+        notes = Text("\n".join(self._notes), style="dim")
+        self._live.update(Group(*([sent] if self._sent else []), table, notes))
 
 
 def _letter(mail: Email) -> str:

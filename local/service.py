@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from batchwatch.errors import BatchwatchError
 from batchwatch.events import BatchEvent
 from batchwatch.ledger import Ledger
+from local.sending import Inbox
 from local.simulator import Endpoint
 
 if TYPE_CHECKING:
@@ -149,11 +150,23 @@ class Service:
 
     def tick(self) -> dict[str, Any]:
         """Call Poller as the schedule does; PollError if it failed."""
-        answer = self._lambda.invoke(FunctionName=self.outputs["PollerFunction"], Payload=b"{}")
+        return self._tick("Poller")
+
+    def look_after_jobs(self) -> dict[str, Any]:
+        """Call Submitter as the schedule does; PollError if it failed."""
+        return self._tick("Submitter")
+
+    def _tick(self, function: str) -> dict[str, Any]:
+        name = self.outputs[f"{function}Function"]
+        answer = self._lambda.invoke(FunctionName=name, Payload=b"{}")
         said = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise PollError(f"Poller failed: {said.get('errorMessage', said)}")
+            raise PollError(f"{function} failed: {said.get('errorMessage', said)}")
         return dict(said)
+
+    def inbox(self) -> Inbox:
+        """Where files are dropped that are to be sent."""
+        return Inbox(self._emulator, self.outputs)
 
     def record(self, batch_id: str) -> Record:
         """What the ledger holds of a batch."""

@@ -30,7 +30,7 @@ LIFE = Life(
     poll_log_bytes=650,
     metrics=["Events", "OpenBatches", "Problems"],
 )
-FIXED = Fixed(poller=0.5, archiver=0.5, notifier=0.5, alarms=5, secrets=1)
+FIXED = Fixed(poller=0.5, archiver=0.5, notifier=0.5, submitter=1, alarms=5, secrets=1)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,8 @@ def test_a_month_is_what_polls_and_lives_take() -> None:
     assert month["ledger, lives write"][0] == pytest.approx(lives * 80)
     assert month["bucket, written"][0] == pytest.approx(lives * 7)
     assert month["bucket, read"][0] == pytest.approx(lives)
+    assert month["Submitter, idle"][0] == pytest.approx(polls * 0.05)
+    assert month["jobs, looked for"][0] == polls / 2
     assert month["metrics"][0] == 4
     assert month["alarms"][0] == 5
 
@@ -111,7 +113,7 @@ def test_a_bill_has_a_price_for_everything() -> None:
 
     assert {of for _, of in month.values()} == {*prices}
     assert lines["secret"].dollars == pytest.approx(0.40)
-    assert lines["schedule"].dollars == pytest.approx(0.0438)
+    assert lines["schedule"].dollars == pytest.approx(2 * 0.0438)
 
 
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:

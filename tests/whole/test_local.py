@@ -62,8 +62,15 @@ def received(file: Path) -> dict[str, list[str]]:
 
 
 def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Path) -> None:
-    """To the end, each told to people too, and every event what the schema of 1.0 promises."""
-    ran = run("--json", "--notify", "--events", str(tmp_path / "events.jsonl"))
+    """To the end, each told to people too, and every event what the schema of 1.0 promises.
+
+    Beside them a file is sent that has to be divided.
+    """
+    file = a_file_to_send(tmp_path)
+    ran = run(
+        *("--json", "--notify", "--events", str(tmp_path / "events.jsonl")),
+        *("--submit", str(file), "--scenario", "--archive", str(tmp_path / "archive")),
+    )
 
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     result = lines[-2] if lines[-1]["kind"] == "note" else lines[-1]
@@ -83,6 +90,27 @@ def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Pat
     assert 0 < notices["mails"] == len(mails) <= notices["invocations"]
     ends = [(name, batch["id"]) for name, batch in batches.items()]
     assert all(any(name in m["text"] and of in m["text"] for m in mails) for name, of in ends)
+    (job,) = (line for line in lines if line["kind"] == "job")
+    assert (job["status"], job["faults"], job["data"]["rejected"]) == ("completed", [], 1)
+    assert [part["requests"] for part in job["data"]["parts"]] == [3, 2]
+    assert sorted(answered(tmp_path / "archive")) == [f"request-{n}" for n in range(5)]
+
+
+def a_file_to_send(folder: Path) -> Path:
+    """Five requests in two parts, and a line that is none."""
+    body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]}
+    said = {"method": "POST", "url": "/v1/chat/completions", "body": body}
+    lines = [json.dumps({"custom_id": f"request-{n}", **said}) for n in range(5)]
+    file = folder / "questions.jsonl"
+    file.write_text("\n".join([*lines[:2], "no request", *lines[2:]]))
+    (folder / "questions.options.json").write_text('{"part_requests": 3}')
+    return file
+
+
+def answered(archive: Path) -> list[str]:
+    """The custom_id of each line of the merged files."""
+    files = archive.glob("jobs/*/*/*/*.jsonl")
+    return [json.loads(line)["custom_id"] for f in files for line in f.read_text().splitlines()]
 
 
 @pytest.mark.full

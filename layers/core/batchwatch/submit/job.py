@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from batchwatch.batch import Role  # noqa: TC001 - pydantic reads the annotations
 from batchwatch.record import File, Lease  # noqa: TC001 - pydantic reads the annotations
 from batchwatch.submit.options import Options
-from batchwatch.submit.unrun import Why
+from batchwatch.submit.unrun import Why  # noqa: TC001 - pydantic reads the annotations
 
 
 class PartState(StrEnum):

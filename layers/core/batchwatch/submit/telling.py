@@ -8,10 +8,10 @@ from batchwatch.events import ArchivedFile, event_id, moment
 from batchwatch.job_events import JobEvent, JobEventData, JobPart, JobTotals, Waiting
 from batchwatch.record import FileState
 from batchwatch.submit.job import UNSENT, Outcome, PartState, Stage
-from batchwatch.submit.unrun import Why
 
 if TYPE_CHECKING:
     from batchwatch.submit.job import Job, Part
+    from batchwatch.submit.unrun import Why
 
 _SHOWN = {
     PartState.PLANNED: "waiting",
