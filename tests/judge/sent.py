@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+Object = tuple[str, str]
+"""Where a file was dropped, and which version of the object it is."""
 ENDS = ("job.completed", "job.cancelled", "job.refused")
 
 
@@ -44,7 +46,7 @@ class Made:
 class Sent:
     """What is left of a run.
 
-    dropped       by the id of its job: what a file held
+    dropped       by its address and version: what a file held
     made          every batch, in the order of creation
     messages      every message about a job, as it came
     jobs          every item of the table of jobs, as plain values
@@ -52,7 +54,7 @@ class Sent:
     dead_letters  bodies in the dead-letter queue of the inbox
     """
 
-    dropped: Mapping[str, bytes]
+    dropped: Mapping[Object, bytes]
     made: Sequence[Made]
     messages: Sequence[str]
     jobs: Sequence[Mapping[str, Any]]
@@ -67,20 +69,24 @@ def sent_faults(sent: Sent, ends: Sequence[str], *, recalled: bool = False) -> l
     recalled  whether a second batch of a part is tolerated if it was cancelled before it ran
     """
     found = list(_told_twice(sent.messages))
-    jobs = {str(item["job_id"]): item for item in sent.jobs}
-    if set(jobs) != set(sent.dropped):
-        found.append(f"told: {len(sent.dropped)} files were dropped, there are {len(jobs)} jobs")
     events = _events(sent.messages)
+    items = {str(item["job_id"]): item for item in sent.jobs}
+    if len(items) != len(sent.dropped):
+        found.append(f"told: {len(sent.dropped)} files were dropped, there are {len(items)} jobs")
     made = [one for one in sent.made if not one.refused]
-    for job_id, content in sent.dropped.items():
-        told = events.get(job_id, [])
-        types = [event["type"] for event in told]
-        found += _order_faults(job_id, told, jobs.get(job_id, {}), ends)
-        found += _kept_faults(job_id, told, sent)
-        known = _known(told)
+    for where, content in sent.dropped.items():
+        jobs = [job_id for job_id, told in events.items() if _object_of(told[0]) == where]
+        known = {batch_id for job_id in jobs for batch_id in _known(events[job_id])}
         ours = [one for one in made if not (recalled and _extra(one, known))]
-        found += _line_faults(job_id, content, ours, whole=types[-1:] == ["job.completed"])
-        if types and types[-1] in ENDS:
+        types = [event["type"] for job_id in jobs for event in events[job_id]]
+        whole = not jobs or "job.completed" in types
+        found += _line_faults(where[0], content, ours, whole=whole)
+        if len(jobs) != 1:
+            found.append(f"told: {where[0]} has {len(jobs)} jobs that tell of themselves")
+    for job_id, told in events.items():
+        found += _order_faults(job_id, told, items.get(job_id, {}), ends)
+        found += _kept_faults(job_id, told, sent)
+        if told[-1]["type"] in ENDS:
             found += _merge_faults(job_id, told[-1], {o.batch["id"]: o for o in made}, sent.objects)
     known = {batch_id for told in events.values() for batch_id in _known(told)}
     found += [
@@ -91,6 +97,10 @@ def sent_faults(sent: Sent, ends: Sequence[str], *, recalled: bool = False) -> l
     if sent.dead_letters:
         found.append(f"left: {len(sent.dead_letters)} dead letters")
     return found
+
+
+def _object_of(event: Mapping[str, Any]) -> Object:
+    return event["data"]["object"], event["data"]["version"]
 
 
 def _extra(one: Made, known: set[str]) -> bool:
@@ -150,16 +160,14 @@ def _kept_faults(job_id: str, told: Sequence[Mapping[str, Any]], sent: Sent) -> 
             yield f"merged: {key} was written {len(versions)} times"
 
 
-def _line_faults(
-    job_id: str, content: bytes, made: Sequence[Made], *, whole: bool
-) -> Iterator[str]:
+def _line_faults(where: str, content: bytes, made: Sequence[Made], *, whole: bool) -> Iterator[str]:
     """Count in how many batches each line is; `whole`: none may be missing."""
     count = Counter(line for one in made for line in one.content.splitlines())
     lines = content.splitlines()
     if twice := [number for number, line in enumerate(lines, 1) if count[line] > 1]:
-        yield f"doubled: {job_id}: lines {twice} are in several batches"
+        yield f"doubled: {where}: lines {twice} are in several batches"
     if whole and (never := [number for number, line in enumerate(lines, 1) if not count[line]]):
-        yield f"lost: {job_id}: lines {never} are in no batch"
+        yield f"lost: {where}: lines {never} are in no batch"
 
 
 def _merge_faults(

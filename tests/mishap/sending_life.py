@@ -18,7 +18,7 @@ from batchwatch.transfer import Shift
 from local.simulator import Pace
 from tests.judge.checker import faults
 from tests.judge.collect import collect
-from tests.judge.sent import ENDS, Made, Sent, sent_faults
+from tests.judge.sent import ENDS, Made, Object, Sent, sent_faults
 from tests.mishap.life import LEASE, VISIBILITY, Life, world_behind
 from tests.mishap.outside import Line
 from tests.world import KEY, REGION, as_lambda_sees
@@ -46,7 +46,8 @@ class Cancelled(NamedTuple):
 class Dropping(Life):
     """One run.
 
-    dropped   by the id of its job: what a file holds
+    dropped   by its address and version: what a file holds
+    jobs      ids of the jobs that are to come of them
     arrivals  bodies of the messages that told of objects
     unlisted  seconds for which the list does not show a new batch
     recalled  whether the run is one in which a second batch may be made, if it is cancelled unrun
@@ -55,7 +56,8 @@ class Dropping(Life):
 
     def __init__(self, world: World, line: Line, meet: Callable[[Dropping, Call], Any]) -> None:
         super().__init__(world, line, meet)  # type: ignore[arg-type]
-        self.dropped: dict[str, bytes] = {}
+        self.dropped: dict[Object, bytes] = {}
+        self.jobs: list[str] = []
         self.arrivals: list[str] = []
         self.unlisted = 0.0
         self.recalled = False
@@ -71,8 +73,11 @@ class Dropping(Life):
 
     def drop(self, name: str, content: bytes, part_requests: int) -> None:
         """Put a file into the inbox."""
+        bucket, key = self.world.environment["BATCHWATCH_BUCKET"], f"inbox/{name}"
         how = {"batchwatch-part-requests": str(part_requests)}
-        self.dropped[self.world.drop(name, content, **how)] = content
+        self.jobs.append(self.world.drop(name, content, **how))
+        version = boto3.client("s3", REGION).head_object(Bucket=bucket, Key=key)["VersionId"]
+        self.dropped[f"s3://{bucket}/{key}", version] = content
 
     def recover(self) -> None:
         """Go on until no job and no batch is open; then let S3 tell of all objects once more."""
@@ -120,8 +125,8 @@ class Dropping(Life):
 
     def cancel(self) -> bool:
         """Let somebody cancel every job; False without an answer."""
-        answered = not self.dropped
-        for job_id in self.dropped:
+        answered = not self.jobs
+        for job_id in self.jobs:
             with self._as_submitter() as process:
                 answer: Any = process.runtime.submitter.cancel(job_id)
                 answered = not process.dead

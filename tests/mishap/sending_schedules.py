@@ -44,6 +44,13 @@ def _two(life: Dropping) -> None:
     life.drop("of-two-models.jsonl", _file("b", 2, models=2), 2)
 
 
+def _again(life: Dropping) -> None:
+    """Drop another file by the same name, once the first one is read."""
+    _one(life)
+    life.tick(5)
+    life.drop("nightly.jsonl", _file("c", 2), 2)
+
+
 def _limited(life: Dropping) -> None:
     """Let one batch be enqueued at a time: the other one fails, and is to be made again."""
     life.world.openai.enqueued_batches = 1
@@ -61,6 +68,7 @@ def _cancelled(life: Dropping) -> None:
 DROPS: dict[str, Callable[[Dropping], None]] = {
     "dropped": _one,
     "dropped-two": _two,
+    "dropped-again": _again,
     "dropped-limited": _limited,
     "dropped-cancelled": _cancelled,
 }
@@ -153,6 +161,7 @@ CASES = [
             "cancel-after",
         )
     ),
+    *(Case("dropped-again", kind) for kind in ("dies-before", "told-again-after")),
     *(Case("dropped-two", kind) for kind in ("dies-after", "fails", "429", "tick-before")),
     *(
         Case("dropped-cancelled", kind)
