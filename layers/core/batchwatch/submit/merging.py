@@ -32,6 +32,7 @@ class Joined:
         self._pieces: list[tuple[Piece, bytes]] = [
             (piece, b"" if archive.last_byte(piece.key, piece.size) == _NEWLINE else _NEWLINE)
             for piece in pieces
+            if piece.size  # an empty file has no line to be ended
         ]
         self.size: int | None = sum(piece.size + len(end) for piece, end in self._pieces)
 

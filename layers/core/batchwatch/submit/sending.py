@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from batchwatch.creating import NewBatch
-from batchwatch.errors import BadAnswerError, OpenAIError, OrphanError
+from batchwatch.errors import BadAnswerError, OpenAIError, OrphanError, ParameterError
 from batchwatch.report import Problem, Report
 from batchwatch.submit.following import held, line_held, refused, why_refused
 from batchwatch.submit.job import PartState
@@ -62,6 +62,9 @@ class Sending(NamedTuple):
             batch = openai.create(new_batch(job, part))
         except OpenAIError as error:
             return self._not_made(job, part, error, turn.live, openai)
+        except ParameterError as error:  # or it would be tried without an end
+            refusal = OpenAIError(str(error), status=400)
+            return self._not_made(job, part, refusal, turn.live, openai)
         return self._made(job, part, batch, openai)
 
     def settle(self, job: Job, part: Part, openai: OpenAI) -> Report:

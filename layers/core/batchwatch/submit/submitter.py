@@ -185,8 +185,9 @@ class Submitter(NamedTuple):
         try:
             if not isinstance(wanted, str):
                 raise BadMessageError('cancel wants the id of a job or batch: {"cancel": "job_…"}')
+            wanted_id = safe_id(wanted)
             named = safe_id(account) if isinstance(account, str) else None
-            return self._cancel_job(wanted) or self._cancel_batch(safe_id(wanted), named)
+            return self._cancel_job(wanted_id) or self._cancel_batch(wanted_id, named)
         except BatchwatchError as error:
             return {"cancel": wanted, "error": str(error)}
 
@@ -223,7 +224,7 @@ class Submitter(NamedTuple):
     def _cancel_batch(self, batch_id: str, account: str | None) -> dict[str, object]:
         names = [account] if account else [each.name for each in self.accounts.all().accounts]
         known = [name for name in names if self.desk.ledger.get(name, batch_id).v]
-        if not known and len(names) > 1:
+        if not known and len(names) != 1:
             raise BadMessageError(
                 f"no job or batch {batch_id} is known; if it is one, name its account: "
                 f'{{"cancel": "{batch_id}", "account": "…"}}'
