@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from batchwatch.job_events import JobEvent
-from batchwatch.submit.job import UNSENT, Outcome, PartState, Stage, Why
+from batchwatch.submit.job import UNSENT, Outcome, PartState, Stage
 from batchwatch.submit.jobs import Jobs
+from batchwatch.submit.unrun import Why
 from local.sizes import show_size
 
 if TYPE_CHECKING:

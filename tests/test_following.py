@@ -22,11 +22,10 @@ from batchwatch.submit.following import (
     UPLOAD_AGAIN,
     followed,
     held,
-    refused_unrun,
     why_refused,
 )
 from batchwatch.submit.job import FINAL, UNSENT, Held, Part, PartState
-from batchwatch.submit.unrun import Why
+from batchwatch.submit.unrun import Why, refused_unrun
 from tests.builders import TERMINAL, batch, counts, modest
 from tests.plans import limited, part
 
@@ -208,7 +207,8 @@ def test_a_batch_that_was_only_registered_changes_nothing() -> None:
         (OpenAIError("down", status=503), Why.UNREACHABLE),
         (OpenAIError("400 invalid_value (completion_window)", status=400), None),
         (OpenAIError("422", status=422), None),
-        (BadAnswerError("not JSON"), None),
+        (BadAnswerError("not JSON"), Why.UNREACHABLE),
+        (OpenAIError("too large", status=413), None),
     ],
 )
 def test_why_no_batch_was_made_tells_whether_another_try_may_succeed(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchwatch.errors import LedgerRowError
-from batchwatch.submit.job import Job, Outcome, PartState, Stage, Why, job_id_of
+from batchwatch.submit.job import Job, Outcome, PartState, Stage, job_id_of
 from batchwatch.submit.telling import Narrator
+from batchwatch.submit.unrun import Why
 from tests.plans import job, part
 from tests.world import client
 

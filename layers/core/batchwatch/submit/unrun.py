@@ -43,4 +43,4 @@ def refused_unrun(batch: Batch) -> Why | None:
 
 def sent_again(batch: Batch) -> bool:
     """Whether a failed batch is that of a part, which is sent again by itself."""
-    return refused_unrun(batch) is not None and MARK in (batch.metadata or {})
+    return refused_unrun(batch) is not None and bool((batch.metadata or {}).get(MARK))
