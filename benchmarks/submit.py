@@ -15,7 +15,7 @@ from typing import Any
 from batchwatch.archive import Archive
 from batchwatch.submit.inbox import Arrival, Inbox, Rewritten
 from batchwatch.submit.options import Options
-from batchwatch.submit.reading import Desk, read_into_parts
+from batchwatch.submit.reading import Destination, read_into_parts
 from benchmarks.child import Child, answer, peak_bytes, timed
 from benchmarks.tables import print_table
 from local.sizes import show_size
@@ -84,7 +84,7 @@ def ours(file: str) -> dict[str, Any]:
     disk: Any = Disk(Path(file).parent)
     size = Path(file).stat().st_size
     inbox, archive = Inbox(disk, "bucket"), Archive(disk, "bucket")
-    desk = Desk(
+    desk = Destination(
         archive,
         Rewritten(disk, "bucket"),
         key=lambda number: f"{number:04d}.part",

@@ -10,17 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchwatch.errors import RefusedJobError
-from batchwatch.submit.options import (
+from batchwatch.creating import (
     ENDPOINTS,
-    LEAST_EXPIRY,
+    LONGEST_EXPIRY,
     LONGEST_KEY,
     LONGEST_VALUE,
-    MOST_EXPIRY,
     MOST_PAIRS,
-    Options,
-    read_options,
+    SHORTEST_EXPIRY,
 )
+from batchwatch.errors import RefusedJobError
+from batchwatch.submit.options import Options, read_options
 from tests.builders import json_values, modest
 
 EVERYTHING: dict[str, Any] = {
@@ -106,7 +105,7 @@ def test_the_largest_that_the_api_allows_is_allowed() -> None:
     pairs = {f"{n:0{LONGEST_KEY}}": "é" * LONGEST_VALUE for n in range(MOST_PAIRS - 1)}
 
     assert read({"metadata": pairs}).metadata == pairs
-    for seconds in (LEAST_EXPIRY, MOST_EXPIRY):
+    for seconds in (SHORTEST_EXPIRY, LONGEST_EXPIRY):
         assert read({"output_expires_after": seconds}).output_expires_after == seconds
     for requests in (1, 50_000):
         assert read({"part_requests": requests}).part_requests == requests
@@ -131,8 +130,8 @@ def test_the_largest_that_the_api_allows_is_allowed() -> None:
         ("metadata", {"a": "b" * (LONGEST_VALUE + 1)}),
         ("metadata", {str(n): "b" for n in range(MOST_PAIRS)}),
         ("metadata", {"batchwatch_submit": "job/1/1"}),
-        ("output_expires_after", LEAST_EXPIRY - 1),
-        ("output_expires_after", MOST_EXPIRY + 1),
+        ("output_expires_after", SHORTEST_EXPIRY - 1),
+        ("output_expires_after", LONGEST_EXPIRY + 1),
         ("output_expires_after", "3600"),
         ("output_expires_after", 3600.5),
         ("output_expires_after", True),

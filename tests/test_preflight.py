@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batchwatch.creating import ENDPOINTS
 from batchwatch.errors import RefusedJobError
 from batchwatch.submit.limits import LIMITS
-from batchwatch.submit.options import ENDPOINTS
 from batchwatch.submit.preflight import SHOWN, Problem, Request, check
 from batchwatch.submit.seen import Seen
 from tests.builders import json_values, modest

@@ -25,7 +25,7 @@ from batchwatch.submit.inbox import Arrival, Inbox, Rewritten, is_sidecar, rejec
 from batchwatch.submit.limits import LIMITS, Limits
 from batchwatch.submit.options import Options
 from batchwatch.submit.reading import (
-    Desk,
+    Destination,
     Plan,
     RefusedReadingError,
     Report,
@@ -89,7 +89,7 @@ class Dropping:
         """Read a file, as the submitter does."""
         arrival = self.drop(what) if isinstance(what, bytes) else what
         archive = Archive(self.s3, "bucket", part_bytes=PART)
-        desk = Desk(archive, self.rewritten, key, LINES, self.late, self.limits)
+        desk = Destination(archive, self.rewritten, key, LINES, self.late, self.limits)
         with self.inbox.open(arrival) as dropped:
             return read_into_parts(dropped, Options(**wanted), desk)
 
@@ -202,7 +202,7 @@ def test_sixty_thousand_lines_are_two_parts(dropping: Dropping) -> None:
     dropping.limits = LIMITS
     body = many(60_000)
     archive = Archive(dropping.s3, "bucket")
-    desk = Desk(archive, dropping.rewritten, key, LINES, dropping.late)
+    desk = Destination(archive, dropping.rewritten, key, LINES, dropping.late)
 
     with dropping.inbox.open(dropping.drop(body)) as dropped:
         plan = read_into_parts(dropped, Options(), desk)
@@ -694,7 +694,7 @@ def test_a_large_file_needs_no_more_memory_than_its_buffers() -> None:
     size = len(make(0)) * count
     s3: Any = FreeS3(make, size)
     archive = Archive(s3, "bucket", part_bytes=5 * 2**20)
-    desk = Desk(archive, Rewritten(s3, "bucket"), key, LINES, lambda: False)
+    desk = Destination(archive, Rewritten(s3, "bucket"), key, LINES, lambda: False)
 
     tracemalloc.start()
     try:
@@ -713,7 +713,7 @@ def test_a_quarter_of_a_gigabyte_is_two_parts() -> None:
     text = "x" * 24_900
     each = len(line(f"{0:05d}", input=text))
     s3: Any = FreeS3(lambda n: line(f"{n:05d}", input=text), each * 10_000)
-    desk = Desk(Archive(s3, "bucket"), Rewritten(s3, "bucket"), key, LINES, lambda: False)
+    desk = Destination(Archive(s3, "bucket"), Rewritten(s3, "bucket"), key, LINES, lambda: False)
 
     with Inbox(s3, "bucket").open(Arrival(KEY, None, s3.size)) as dropped:
         plan = read_into_parts(dropped, Options(), desk)

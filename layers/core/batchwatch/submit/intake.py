@@ -9,9 +9,7 @@ from batchwatch.submit.inbox import Arrival, is_sidecar, rejected_key
 from batchwatch.submit.job import Part
 from batchwatch.submit.options import read_options
 from batchwatch.submit.reading import (
-    Desk as Goals,
-)
-from batchwatch.submit.reading import (
+    Destination,
     Plan,
     RefusedReadingError,
     Report,
@@ -71,14 +69,14 @@ class Intake(NamedTuple):
                 beside = self.inbox.sidecar(job.key)
                 options = read_options(beside, dropped.metadata, on_bad_lines=self.on_bad_lines)
                 account = self._account(options.account)
-                goals = Goals(
+                to = Destination(
                     self.parts,
                     self.rejected,
                     key=lambda number: f"inbox-parts/{job.job_id}/{attempt}/{number:04d}.jsonl",
                     lines_key=rejected_key(job.key, job.job_id, "lines.jsonl"),
                     late=late,
                 )
-                plan = read_into_parts(dropped, options, goals)
+                plan = read_into_parts(dropped, options, to)
         except RefusedJobError as error:
             plan = error.plan if isinstance(error, RefusedReadingError) else Plan()
             report = self._report(job, plan, str(error))

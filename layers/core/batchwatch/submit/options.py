@@ -13,31 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError, from_json
 
+from batchwatch.creating import (
+    ENDPOINTS,
+    LONGEST_EXPIRY,
+    LONGEST_KEY,
+    LONGEST_VALUE,
+    MOST_PAIRS,
+    SHORTEST_EXPIRY,
+)
 from batchwatch.errors import RefusedJobError
+from batchwatch.submit.unrun import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ENDPOINTS = (
-    "/v1/responses",
-    "/v1/chat/completions",
-    "/v1/embeddings",
-    "/v1/completions",
-    "/v1/moderations",
-    "/v1/images/generations",
-    "/v1/images/edits",
-    "/v1/videos",
-)
-MOST_PAIRS, LONGEST_KEY, LONGEST_VALUE = 16, 64, 512
-"""Of metadata, in characters; one pair is ours."""
-LEAST_EXPIRY, MOST_EXPIRY = 3_600, 2_592_000
-"""Seconds."""
-OURS = "batchwatch_submit"
-"""The pair of metadata by which a batch is known again."""
 MOST_REQUESTS = 50_000
 _PREFIX = "batchwatch-"
 _NAME = re.compile(r"[A-Za-z][A-Za-z_-]{0,31}")  # what is none may be something confidential
 
+_Expiry = Annotated[int, Field(ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY)]
 OnBadLines = Literal["quarantine", "refuse"]
 
 
@@ -61,7 +55,8 @@ class Options(BaseModel):
     endpoint: str | None = None
     metadata: dict[str, str] = {}
     output_expires_after: Annotated[
-        Annotated[int, Field(ge=LEAST_EXPIRY, le=MOST_EXPIRY)] | None, BeforeValidator(_seconds)
+        Annotated[int, Field(ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY)] | None,
+        BeforeValidator(_seconds),
     ] = None
     completion_window: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[a-z]$")] = "24h"
     on_bad_lines: OnBadLines = "quarantine"
@@ -78,7 +73,7 @@ class Options(BaseModel):
     @classmethod
     def _fits(cls, said: dict[str, str]) -> dict[str, str]:
         long = any(len(k) > LONGEST_KEY or len(v) > LONGEST_VALUE for k, v in said.items())
-        if OURS in said or len(said) >= MOST_PAIRS or long:
+        if MARK in said or len(said) >= MOST_PAIRS or long:
             raise PydanticCustomError("metadata", "does not fit")
         return said
 
@@ -88,9 +83,9 @@ _WANTED = {
     "endpoint": f"must be one of {', '.join(ENDPOINTS)}",
     "metadata": (
         f"must be an object of at most {MOST_PAIRS - 1} pairs, with names of up to {LONGEST_KEY}"
-        f" and texts of up to {LONGEST_VALUE} characters, none of them {OURS}"
+        f" and texts of up to {LONGEST_VALUE} characters, none of them {MARK}"
     ),
-    "output_expires_after": f"must be seconds, {LEAST_EXPIRY} to {MOST_EXPIRY}",
+    "output_expires_after": f"must be seconds, {SHORTEST_EXPIRY} to {LONGEST_EXPIRY}",
     "completion_window": "must be a text such as 24h",
     "on_bad_lines": "must be quarantine or refuse",
     "part_requests": f"must be a number from 1 to {MOST_REQUESTS}",

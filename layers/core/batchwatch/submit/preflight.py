@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json
 
+from batchwatch.creating import ENDPOINTS
 from batchwatch.errors import RefusedJobError
 from batchwatch.submit.limits import LIMITS, Limits
-from batchwatch.submit.options import ENDPOINTS
 from batchwatch.submit.seen import Seen
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ class RefusedReadingError(RefusedJobError):
         self.plan = plan
 
 
-class Desk(NamedTuple):
+class Destination(NamedTuple):
     """Where a reading writes to, and how long it may take.
 
     `key`: where a part goes, by its number. Each of up to 16 groups has a buffer of the part size
@@ -57,18 +57,18 @@ class Desk(NamedTuple):
     limits: Limits = LIMITS
 
 
-def read_into_parts(dropped: Dropped, options: Options, desk: Desk) -> Plan:
+def read_into_parts(dropped: Dropped, options: Options, to: Destination) -> Plan:
     """Read a file to its end. When this returns, every part is there, and every line accounted for.
 
     RefusedReadingError: no batch is to be made of it. CopyError: it is to be read again. Parts that
     are whole by then are left where they are.
     """
-    limits = desk.limits
+    limits = to.limits
     if options.part_requests:
         limits = limits._replace(requests=min(options.part_requests, limits.requests))
-    reading = _Reading(desk, Parts(desk.archive, desk.key, limits), options)
+    reading = _Reading(to, Parts(to.archive, to.key, limits), options)
     try:
-        return reading.read(_until(desk.late, dropped.chunks()), limits)
+        return reading.read(_until(to.late, dropped.chunks()), limits)
     finally:
         reading.leave()
 
@@ -109,10 +109,10 @@ def write_report(to: Rewritten, key: str, report: Report) -> str:
 class _Reading:
     """The lines of one file, sorted into those that are sent and those that are not."""
 
-    def __init__(self, desk: Desk, parts: Parts, options: Options) -> None:
+    def __init__(self, to: Destination, parts: Parts, options: Options) -> None:
         self._parts = parts
         self._options = options
-        self._bad = Writing(desk.rejected, desk.lines_key)
+        self._bad = Writing(to.rejected, to.lines_key)
         self._accepted = self._rejected = 0
         self._first: list[tuple[int, str]] = []
 
