@@ -280,7 +280,7 @@ def test_too_many_parts_are_refused(dropping: Dropping) -> None:
         " divide it, or allow more requests in a part"
     )
     dropping.s3.delete_object(Bucket="bucket", Key=key(3))
-    assert LIMITS.parts == 200
+    assert LIMITS.parts == 100
 
 
 def test_too_many_models_are_refused(dropping: Dropping) -> None:

@@ -1,6 +1,6 @@
 """Which custom_ids a file has had so far: about ten bytes for each, in memory.
 
-A file has at most ten million requests, which is 100 MB. That two ids of so many look the same by
+A file has at most five million requests, which is 50 MB. That two ids of so many look the same by
 chance happens in one such file of ten million. A table of SQLite was three times as slow, and the
 disk that it needs may be full.
 """
