@@ -20,7 +20,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Send what was dropped; look after open jobs; or cancel: `{"cancel": ID, "account"?: …}`."""
     seconds = context.get_remaining_time_in_millis() / 1e3
     if "cancel" in event:
-        return runtime().submitter.cancel(event["cancel"], event.get("account"))
+        answer = runtime().submitter.cancel(event["cancel"], event.get("account"))
+        tell(Report(), "was asked to cancel")
+        return answer
     if "Records" not in event:
         return tell(runtime().desk.tick(time.time() + min(TICK, seconds / 2)), "looked after jobs")
     shift = Shift.of(context.aws_request_id, time.time(), seconds)

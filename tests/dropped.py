@@ -85,3 +85,9 @@ def only(job: Job) -> Part:
     """Return the one part of a job."""
     (part,) = job.parts
     return part
+
+
+def sidecar(world: World, name: str, **options: object) -> None:
+    """Put options beside a file that is dropped next."""
+    body = json.dumps(options).encode()
+    world.runtime.s3.put_object(Bucket="bucket", Key=f"inbox/{name}.options.json", Body=body)

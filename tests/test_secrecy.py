@@ -94,6 +94,18 @@ class Spied:
             if result and message["MessageId"] not in left:
                 self.world._delete(queue, message)
 
+    def drop(self, name: str, content: bytes, options: dict[str, Any]) -> None:
+        """Put a file into the inbox, and what is wanted of it."""
+        key, said = f"inbox/{name.removesuffix('.jsonl')}.options.json", json.dumps(options)
+        self.world.runtime.s3.put_object(Bucket="bucket", Key=key, Body=self.both(said).encode())
+        self.world.drop(name, content)
+
+    def submit(self) -> None:
+        """Let the inbox queue be worked off."""
+        queue = self.world.environment["BATCHWATCH_INBOX_QUEUE"]
+        records = [as_lambda_sees(message) for message in self.world._receive(queue)]
+        self.call("submitter", {"Records": records})
+
     def live(self) -> None:
         """Poll and archive, as often as a file may come out wrong and once more."""
         for _ in range(4):
@@ -104,8 +116,10 @@ class Spied:
         """Whether key and prompt can be read nowhere but in the places that may hold them."""
         objects = self.world.objects()
         table = self.world.runtime.dynamodb.scan(TableName="ledger")["Items"]
+        jobs = self.world.runtime.dynamodb.scan(TableName="jobs")["Items"]
         places = {
             "log": self._heard.texts,
+            "job": [json.dumps(job) for job in jobs],
             "message": self.world.messages(),
             "order": [json.dumps(order) for order in self.world.drop_orders()],
             "dead letter": self.world.dead_letters(),
@@ -415,6 +429,36 @@ def test_a_key_or_text_that_somebody_took_for_an_id_is_not_logged(
 
     planted = {"item", "order", "dead letter"}
     assert spied.kept(prompt_in=planted, key_in=planted)
+
+
+def test_no_word_of_a_dropped_file_is_repeated(spied: Spied) -> None:
+    """Bad lines are its owner's: they are set aside in the bucket, and nowhere else."""
+    body = {"model": "gpt-5-mini", "input": BOTH}
+    good = {"custom_id": BOTH, "method": "POST", "url": "/v1/responses", "body": body}
+    bad = [{**good, "url": BOTH}, {**good, "body": {"model": "m" * 300, "input": BOTH}}, BOTH, good]
+    lines = [spied.both(json.dumps(line)) for line in (good, *bad)]
+    content = "\n".join([*lines, lines[0][:-1], spied.both(BOTH)]).encode()
+    options: list[dict[str, Any]] = [
+        {},
+        {"on_bad_lines": "refuse"},
+        {BOTH: 1},
+        {"account": BOTH},
+        {"metadata": BOTH},
+    ]
+    for number, said in enumerate(options):
+        spied.drop(f"{number}.jsonl", content, said)
+    spied.openai.fault("POST /v1/files", status=400, body=spied.both(error()).encode())
+    spied.drop("refused.jsonl", lines[0].encode(), {})
+    spied.drop("bare.jsonl", spied.both(BOTH).encode(), {})
+
+    for _ in range(2):
+        spied.submit()
+        spied.call("submitter", {})
+    spied.world.clock.now += 60
+    spied.live()
+    spied.call("submitter", {})
+
+    assert spied.kept()
 
 
 @pytest.mark.parametrize("start", range(3))
