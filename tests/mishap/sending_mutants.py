@@ -76,7 +76,7 @@ SENDING_MUTANTS = {
     "tells of an end, then writes it": Mutant(
         (Swap("submit.submitter.Submitter._merge", _MERGES, _MERGES + _TELLS_END),),
         "dropped/dies-before",
-        "sns.Publish",
+        "dynamodb.GetItem",
     ),
     "writes on no condition": Mutant(
         (Swap("submit.jobs.Jobs._write", '"v = :was"', '"v = :was OR v > :was"'),),
