@@ -161,13 +161,19 @@ def _kept_faults(job_id: str, told: Sequence[Mapping[str, Any]], sent: Sent) -> 
 
 
 def _line_faults(where: str, content: bytes, made: Sequence[Made], *, whole: bool) -> Iterator[str]:
-    """Count in how many batches each line is; `whole`: none may be missing."""
+    """Count in how many batches each line is; `whole`: none may be missing, or cancelled."""
     count = Counter(line for one in made for line in one.content.splitlines())
+    run = {
+        line
+        for one in made
+        if one.batch["status"] != "cancelled"
+        for line in one.content.splitlines()
+    }
     lines = content.splitlines()
     if twice := [number for number, line in enumerate(lines, 1) if count[line] > 1]:
         yield f"doubled: {where}: lines {twice} are in several batches"
-    if whole and (never := [number for number, line in enumerate(lines, 1) if not count[line]]):
-        yield f"lost: {where}: lines {never} are in no batch"
+    if whole and (never := [number for number, line in enumerate(lines, 1) if line not in run]):
+        yield f"lost: {where}: lines {never} are in no batch, or one that was cancelled"
 
 
 def _merge_faults(

@@ -51,6 +51,7 @@ class Dropping(Life):
     arrivals  bodies of the messages that told of objects
     unlisted  seconds for which the list does not show a new batch
     recalled  whether the run is one in which a second batch may be made, if it is cancelled unrun
+    first     what happens to the first request for a batch, whatever else does
     ends      types of events with which a job may end here
     """
 
@@ -61,10 +62,11 @@ class Dropping(Life):
         self.arrivals: list[str] = []
         self.unlisted = 0.0
         self.recalled = False
+        self.first: str | None = None
         self.ends: tuple[str, ...] = ("job.completed",)
         self.cancelled: list[Cancelled] = []
         self._counted = False
-        self._shown: dict[bool, Any] = {}
+        self._seen: dict[bool, list[tuple[float, Any]]] = {False: [], True: []}
         self._inbox = world.environment["BATCHWATCH_INBOX_QUEUE"]
         world.openai.pace = Pace(validating=10, running=20, finalizing=10)
         boto3.client("sqs", REGION).set_queue_attributes(
@@ -146,9 +148,12 @@ class Dropping(Life):
         openai, now = self.world.openai, self.world.clock.now
         openai.listing.hidden = {b.id for b in openai.created if now < b.at + self.unlisted}
         answer = call.do()
-        if self.lags and call.name == "dynamodb.Query":
-            before = self._shown.get(self._counted, {"Items": [], "Count": 0})
-            answer, self._shown[self._counted] = before, answer
+        if call.name == "dynamodb.Query":
+            seen = self._seen[self._counted]
+            seen.append((now, answer))
+            if self.lags:
+                nothing = {"Items": [], "Count": 0}
+                answer = next((a for at, a in reversed(seen) if at < now), nothing)
         return answer
 
     def verdict(self) -> list[str]:

@@ -18,6 +18,11 @@ _TELLS_END = (
 )
 
 SENDING_MUTANTS = {
+    "takes no answer for a no": Mutant(
+        (Swap("submit.sending.Sending._not_made", "if error.uncertain:", "if False:"),),
+        "dropped/made-timeout",
+        "openai.create",
+    ),
     "makes a batch without having written that it will": Mutant(
         (
             Swap(_SEND, _TAKES, _TAKES_IN_MEMORY),
@@ -31,17 +36,12 @@ SENDING_MUTANTS = {
         "dropped/made-timeout",
         "openai.create",
     ),
-    "takes no answer for a no": Mutant(
-        (Swap("submit.sending.Sending._not_made", "if error.uncertain:", "if False:"),),
-        "dropped/made-timeout",
-        "openai.create",
-    ),
     "makes a batch anew without looking through the list": Mutant(
         (Swap(_SETTLE, _LOOKS, "batches = []"),), "dropped/dies-after", "openai.create"
     ),
     "makes a batch anew as soon as the list does not show it": Mutant(
         (Swap(_SETTLE, "now >= sent_at + SETTLED", "True"),),
-        "dropped/dies-after+lag",
+        "dropped-unlisted/dies-after",
         "openai.create",
     ),
     "adopts nothing": Mutant(
@@ -76,7 +76,7 @@ SENDING_MUTANTS = {
     "tells of an end, then writes it": Mutant(
         (Swap("submit.submitter.Submitter._merge", _MERGES, _MERGES + _TELLS_END),),
         "dropped/dies-before",
-        "sns.Publish",
+        "dynamodb.GetItem",
     ),
     "writes on no condition": Mutant(
         (Swap("submit.jobs.Jobs._write", '"v = :was"', '"v = :was OR v > :was"'),),

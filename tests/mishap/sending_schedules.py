@@ -1,8 +1,8 @@
 """Which runs that send there are: one mishap, of one kind, at the n-th call of Submitter.
 
 `dropped/dies-after-23-openai.create` is the run of the files "dropped" whose process dies after
-its 23rd call, which creates a batch. (`+lag` behind the kind: the index shows what it held one
-query ago, and the list shows no batch that is younger than some minutes, all the time.)
+its 23rd call, which creates a batch. (`+lag` behind the kind: the index shows what it held in
+the round before, all the time.)
 """
 
 from __future__ import annotations
@@ -57,6 +57,24 @@ def _limited(life: Dropping) -> None:
     _one(life)
 
 
+def _unsent(life: Dropping) -> None:
+    """Let the first request for a batch be lost: it is looked for, and made in the end."""
+    life.first = "timeout"
+    _one(life)
+
+
+def _unlisted(life: Dropping) -> None:
+    """Let the list not show what is new."""
+    life.unlisted = UNLISTED
+    _one(life)
+
+
+def _unheard(life: Dropping) -> None:
+    """Let nobody hear of the first batch that is made: it is found."""
+    life.first = "dies-after"
+    _one(life)
+
+
 def _cancelled(life: Dropping) -> None:
     """Let somebody cancel soon, as often as it takes to be answered."""
     _one(life)
@@ -70,6 +88,9 @@ DROPS: dict[str, Callable[[Dropping], None]] = {
     "dropped-two": _two,
     "dropped-again": _again,
     "dropped-limited": _limited,
+    "dropped-unsent": _unsent,
+    "dropped-unheard": _unheard,
+    "dropped-unlisted": _unlisted,
     "dropped-cancelled": _cancelled,
 }
 
@@ -96,14 +117,16 @@ class Schedule(NamedTuple):
         """Let it happen."""
 
         def meet(life: Dropping, call: Call) -> Any:
-            if len(life.crossings) != self.n:
+            happens = self.kind if len(life.crossings) == self.n else None
+            if call.name == "openai.create" and life.first:
+                happens, life.first = happens or life.first, None
+            if happens is None:
                 return life.let(call)
             life.mishaps += 1
-            return KINDS[self.kind].happen(life, call)
+            return KINDS[happens].happen(life, call)
 
         with dropping(meet) as run:
-            if self.lag:
-                run.lags, run.unlisted = True, UNLISTED
+            run.lags = self.lag
             DROPS[self.files](run)
             run.recover()
             return Outcome(self, run.verdict(), run.repeated, tuple(run.crossings))
@@ -144,12 +167,19 @@ class Case(NamedTuple):
         ]
 
 
+BREAKS = ("dies-before", "dies-after", "fails", "fails-after")
+RACES = ("tick-before", "tick-after", "looked-for-before", "settled-before", "settled-after")
 CASES = [
     *(Case("dropped", kind) for kind in KINDS),
     *(
         Case("dropped", kind, lag=True)
         for kind in ("dies-after", "fails-after", "tick-after", "settled-after", "made-timeout")
     ),
+    *(
+        Case("dropped-unlisted", kind)
+        for kind in ("dies-after", "made-timeout", "made-html", "looked-for-after", "settled-after")
+    ),
+    *(Case("dropped-unsent", kind, lag=True) for kind in ("tick-after", "dies-after")),
     *(
         Case("dropped-limited", kind)
         for kind in (
@@ -163,6 +193,11 @@ CASES = [
     ),
     *(Case("dropped-again", kind) for kind in ("dies-before", "told-again-after")),
     *(Case("dropped-two", kind) for kind in ("dies-after", "fails", "429", "tick-before")),
+    *(
+        Case(files, kind)
+        for files in ("dropped-unsent", "dropped-unheard")
+        for kind in (*BREAKS, *RACES, "old-tick-after", "cancel-before", "429", "html")
+    ),
     *(
         Case("dropped-cancelled", kind)
         for kind in (
