@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchwatch.items import key_of
-from batchwatch.submit.job import MARK, Outcome, PartState, Stage, Why
+from batchwatch.submit.job import Outcome, PartState, Stage
+from batchwatch.submit.unrun import MARK, Why
 from local.simulator import Pace
 from tests.dropped import (
     CHAT,
