@@ -110,7 +110,7 @@ def a_file_to_send(folder: Path) -> Path:
 def answered(archive: Path) -> list[str]:
     """The custom_id of each line of the merged files."""
     files = archive.glob("jobs/*/*/*/*.jsonl")
-    return [json.loads(line)["custom_id"] for f in files for line in f.read_text().splitlines()]
+    return [json.loads(line)["custom_id"] for f in files for line in f.read_bytes().splitlines()]
 
 
 @pytest.mark.full

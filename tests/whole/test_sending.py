@@ -12,9 +12,12 @@ import pytest
 from local.__main__ import _parser
 from local.screen import Lines
 from local.sending import answer_faults
+from local.simulator import Script, SimulatedOpenAI
 from local.submissions import Submissions
 from tests.whole.stack import Stack, deployed
 from tests.whole.test_killed import workers
+from tests.whole.test_local import run
+from tests.world import KEY
 
 if TYPE_CHECKING:
     from batchwatch.submit.job import Job
@@ -104,7 +107,7 @@ def test_ten_parts_go_through_a_limit_of_two_at_a_time_by_themselves(tmp_path: P
 
         assert sending.to_the_end(900) == []
         assert len(sending.job.parts) == 10
-        assert sending.told[0] == "job.waiting"
+        assert "job.waiting" in sending.told
         assert sending.told[-1] == "job.completed"
         assert len(stack.openai.uploads) == 10  # no file is uploaded again for nothing
 
@@ -135,3 +138,38 @@ def test_what_cannot_be_sent_is_an_error_of_the_command_line(
         _parser().parse_args(["--submit", str(tmp_path / file)])
 
     assert why in capsys.readouterr().err
+
+
+@pytest.mark.full
+def test_a_file_sent_to_an_api_is_all_that_is_watched_there(tmp_path: Path) -> None:
+    file = written(tmp_path / "few.jsonl", 3)
+    with SimulatedOpenAI(key=KEY) as openai:
+        openai.add(Script(name="other", endpoint=URL, requests=3, ends="completed"))
+
+        ran = run("--base-url", openai.base_url, "--api-key", KEY, "--submit", str(file))
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "3 of 3 requests in 1 part succeeded" in ran.stdout
+    assert "events of 1 batches received" in ran.stdout
+
+
+@pytest.mark.full
+def test_a_key_that_may_not_send_ends_the_run_with_the_reason(tmp_path: Path) -> None:
+    file = written(tmp_path / "few.jsonl", 3)
+    with SimulatedOpenAI(key=KEY) as openai:
+        ran = run("--base-url", openai.base_url, "--api-key", "sk-wrong", "--submit", str(file))
+
+    assert ran.returncode == 1
+    assert "few.jsonl: it did not come to its end" in ran.stderr
+    assert "account_refused" in ran.stderr
+    assert "set aside  default" in ran.stdout
+
+
+@pytest.mark.full
+def test_a_file_that_is_refused_makes_the_run_fail_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "prose.jsonl").write_text("Dear OpenAI,\nhow are you?\n")
+
+    ran = run("--submit", str(tmp_path / "prose.jsonl"))
+
+    assert ran.returncode == 1
+    assert "prose.jsonl: the job was refused: none of its 2 lines is a request" in ran.stderr
