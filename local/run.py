@@ -293,7 +293,9 @@ class Run:
 
     def _conclude(self, service: Service) -> list[str]:
         faults = []
-        if self.in_trouble and not self.batches:
+        if self.sent and self.sent.hopeless:
+            self._look_at({"problems": 1}, service)  # which no tick has met with
+        elif self.in_trouble and not self.batches:
             faults = [f"no batch could be found: {'; '.join(self.set_aside)}"]
         faults += [f"{batch_id}: nobody was told of its end" for batch_id in self._untold()]
         batches = list(self.batches.values())

@@ -55,7 +55,7 @@ class Submissions:
 
     @property
     def hopeless(self) -> bool:
-        """Whether one waits for a key that is allowed to do more."""
+        """Whether one waits for a key that may do more, which no run can give it."""
         return any(sent.refused_account for sent in self.files)
 
     def conclude(self, screen: Lines) -> list[str]:

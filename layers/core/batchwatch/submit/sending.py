@@ -56,7 +56,8 @@ class Sending(NamedTuple):
         sender = uuid4().hex
         job = self.jobs.change(turn.job_id, lambda job: self._taken(job, turn, sender)).job
         part = job.part(turn.part.number)
-        if part.sender != sender:
+        late = self.clock() >= (part.sent_at or 0) + UNDER_WAY
+        if part.sender != sender or late:  # too late: it may be taken for lost by now
             return Report()
         try:
             batch = openai.create(new_batch(job, part))
