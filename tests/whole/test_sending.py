@@ -154,26 +154,15 @@ def test_a_file_sent_to_an_api_is_all_that_is_watched_there(tmp_path: Path) -> N
 
 
 @pytest.mark.full
-<<<<<<< HEAD
-def test_a_key_that_may_not_send_ends_the_run_with_the_reason(tmp_path: Path) -> None:
-    file = written(tmp_path / "few.jsonl", 3)
-    with SimulatedOpenAI(key=KEY) as openai:
-        ran = run("--base-url", openai.base_url, "--api-key", "sk-wrong", "--submit", str(file))
-=======
 def test_a_key_that_may_only_read_ends_the_run_with_the_reason(tmp_path: Path) -> None:
     file = written(tmp_path / "few.jsonl", 3)
     with SimulatedOpenAI(key=KEY) as openai:
         openai.fault("POST", status=403, times=-1)
         ran = run("--base-url", openai.base_url, "--api-key", KEY, "--submit", str(file))
->>>>>>> f861b6559ad5230578f02f81ee8a399a91eca888
 
     assert ran.returncode == 1
     assert "few.jsonl: it did not come to its end" in ran.stderr
     assert "account_refused" in ran.stderr
-<<<<<<< HEAD
-    assert "set aside  default" in ran.stdout
-=======
->>>>>>> f861b6559ad5230578f02f81ee8a399a91eca888
 
 
 @pytest.mark.full

@@ -7,11 +7,12 @@ batch is looked for in the list by that mark before another one is made.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 from batchwatch.creating import NewBatch
-from batchwatch.errors import BadAnswerError, OpenAIError, OrphanError, ParameterError
+from batchwatch.errors import BadAnswerError, EndedError, OpenAIError, OrphanError, ParameterError
 from batchwatch.report import Problem, Report
 from batchwatch.submit.following import held, line_held, refused, why_refused
 from batchwatch.submit.job import PartState
@@ -101,14 +102,13 @@ class Sending(NamedTuple):
         return None if job.cancelled else _instead(job, part, sent)
 
     def _made(self, job: Job, part: Part, batch: Batch, openai: OpenAI) -> Report:
-        live = part.but(state=PartState.LIVE, batch_id=batch.id, sender=None)
-
         def note(job: Job) -> Job | None:
-            noted = _instead(job, part, live)
+            noted = _adopted(job, part, batch)
             return noted and self.narrator.submitted(noted, self.clock())
 
         job = self.jobs.change(job.job_id, note).job
-        if job.part(part.number).batch_id != batch.id:
+        live = job.part(part.number)
+        if live.batch_id != batch.id:
             return self._drop(job, batch, openai)
         self.register(job, live)
         return Report()
@@ -151,7 +151,8 @@ class Sending(NamedTuple):
 
     def _drop(self, job: Job, batch: Batch, openai: OpenAI) -> Report:
         """Cancel a batch that is one too many; this must not happen, so it is told."""
-        openai.cancel(batch.id)
+        with suppress(EndedError):
+            openai.cancel(batch.id)
         error = OrphanError("a second batch of one part was found, and cancelled")
         return Report(problems=[Problem(error, job.account, batch.id)])
 
@@ -200,6 +201,14 @@ def listed_since(moment: float, openai: OpenAI) -> Iterator[Batch]:
             raise BadAnswerError("the list does not come to an end")
         after = page.cursor
         cursors.add(after)
+
+
+def _adopted(job: Job, part: Part, batch: Batch) -> Job | None:
+    """Give a part its batch, unless it has one; who was about to make another will see it there."""
+    now = job.part(part.number)
+    wanting = now.state in {PartState.SENDING, PartState.UPLOADED} and now.round == part.round
+    live = now.but(state=PartState.LIVE, batch_id=batch.id, sender=None)
+    return job.with_part(live) if wanting else None
 
 
 def _instead(job: Job, part: Part, other: Part) -> Job | None:
