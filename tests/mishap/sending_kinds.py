@@ -102,10 +102,14 @@ def _nothing(_: Dropping) -> None:
     pass
 
 
-def _late(life: Dropping, call: Call) -> Any:
+def _late(when: Callable[..., Callable[..., Any]]) -> Callable[..., Any]:
     """Let a request leave only when nobody believes in it any more: then there may be two."""
-    life.recalled = True
-    return _before(_everybody, SETTLED)(life, call)
+
+    def happen(life: Dropping, call: Call) -> Any:
+        life.recalled = True
+        return when(_everybody, SETTLED)(life, call)
+
+    return happen
 
 
 def _lost(how: Callable[[], Any]) -> Callable[..., Any]:
@@ -165,8 +169,8 @@ KINDS: dict[str, Kind] = {
     "told-again-after": Kind(_after(_told_again)),
     "lease-over-before": Kind(_before(_everybody, LEASE + 1), lambda n: n != "openai.create"),
     "lease-over-after": Kind(_after(_everybody, LEASE + 1)),
-    "settled-before": Kind(_late),
-    "settled-after": Kind(_after(_everybody, SETTLED)),
+    "settled-before": Kind(_late(_before)),
+    "settled-after": Kind(_late(_after)),
     "stands-still": Kind(_before(_nothing, LEASE + 1)),
     "cancel-before": Kind(_before(lambda life: life.cancel())),
     "cancel-after": Kind(_after(lambda life: life.cancel())),
