@@ -101,7 +101,7 @@ def test_a_job_that_is_cancelled_while_its_file_is_read_is_not_sent(world: World
     assert (answers[0]["status"], world.job(job).stage) == ("cancelled", Stage.DONE)
     assert (world.openai.uploads, world.openai.created) == ([], [])
     (event,) = told(world)
-    assert (event.data.status, event.data.totals) == ("cancelled", None)
+    assert (event.data.status, event.data.requests, event.data.files) == ("cancelled", 0, {})
 
 
 def test_a_batch_that_is_made_while_its_job_is_cancelled_is_cancelled(world: World) -> None:
@@ -153,7 +153,7 @@ def test_what_has_ended_cannot_be_cancelled_and_that_is_said(world: World) -> No
         ("", "not a usable id"),
         ("a/../b", "not a usable id"),
         ("x" * 3000, "not a usable id"),
-        ("job_000000000000000000000000", "400"),
+        ("job_000000000000000000000000", "no job job_000000000000000000000000"),
         ("batch_unknown", "404"),
     ],
 )

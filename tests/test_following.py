@@ -106,12 +106,12 @@ def test_a_file_that_is_not_found_is_sent_again_after_three_times_and_given_up_a
     assert now.reason == "OpenAI does not find the file that was uploaded"
 
 
-def test_a_refusal_for_another_reason_begins_to_count_anew() -> None:
-    waiting = held(held(part(), Why.FILE_NOT_READY, NOW), Why.FILE_NOT_READY, NOW)
-    assert waiting.held
-    assert waiting.held.tries == 2
+def test_reasons_that_alternate_are_waited_for_ever_longer_but_a_file_counts_for_itself() -> None:
+    waiting = held(held(part(), Why.RATE_LIMITED, NOW), Why.RATE_LIMITED, NOW)
     other = held(waiting, Why.TOKEN_LIMIT, NOW, live=4)
-    assert other.held == Held(why=Why.TOKEN_LIMIT, until=NOW + 60, tries=1, live=4)
+    assert other.held == Held(why=Why.TOKEN_LIMIT, until=NOW + 240, tries=3, live=4)
+    not_found = held(other, Why.FILE_NOT_READY, NOW)
+    assert not_found.held == Held(why=Why.FILE_NOT_READY, until=NOW + 60, tries=1)
 
 
 def test_a_line_that_names_a_lost_file_is_about_a_request_and_not_about_ours() -> None:

@@ -62,15 +62,8 @@ def received(file: Path) -> dict[str, list[str]]:
 
 
 def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Path) -> None:
-    """To the end, each told to people too, and every event what the schema of 1.0 promises.
-
-    Beside them a file is sent that has to be divided.
-    """
-    file = a_file_to_send(tmp_path)
-    ran = run(
-        *("--json", "--notify", "--events", str(tmp_path / "events.jsonl")),
-        *("--submit", str(file), "--scenario", "--archive", str(tmp_path / "archive")),
-    )
+    """To the end, each told to people too, and every event what the schema of 1.0 promises."""
+    ran = run("--json", "--notify", "--events", str(tmp_path / "events.jsonl"))
 
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     result = lines[-2] if lines[-1]["kind"] == "note" else lines[-1]
@@ -90,6 +83,18 @@ def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Pat
     assert 0 < notices["mails"] == len(mails) <= notices["invocations"]
     ends = [(name, batch["id"]) for name, batch in batches.items()]
     assert all(any(name in m["text"] and of in m["text"] for m in mails) for name, of in ends)
+
+
+@pytest.mark.full
+def test_a_file_is_sent_in_parts_beside_the_batches_of_the_scenario(tmp_path: Path) -> None:
+    file = a_file_to_send(tmp_path)
+    archive = ("--archive", str(tmp_path / "archive"))
+
+    ran = run("--json", "--submit", str(file), "--scenario", *archive)
+
+    lines = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert sum(line["kind"] == "batch" for line in lines) == len(scenario()) + 2
     (job,) = (line for line in lines if line["kind"] == "job")
     assert (job["status"], job["faults"], job["data"]["rejected"]) == ("completed", [], 1)
     assert [part["requests"] for part in job["data"]["parts"]] == [3, 2]

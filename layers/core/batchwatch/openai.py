@@ -84,6 +84,7 @@ class OpenAI:
         self._clock = clock
         self._sleep = sleep
         self._rest = Rest(clock)
+        self._creations = Rest(clock)  # so many an hour; all else goes on
         self._key = account.api_key
         self._http = httpx.Client(
             base_url=safe_base_url(account.base_url),
@@ -137,7 +138,12 @@ class OpenAI:
     def create(self, new: NewBatch) -> Batch:
         """Create a batch, by one request whatever happens: `uncertain` tells whether it may be."""
         said = self._json(
-            "POST", "batches", json=new.body(), timeout=_TIMEOUT_OF_CREATION, retries=0
+            "POST",
+            "batches",
+            json=new.body(),
+            timeout=_TIMEOUT_OF_CREATION,
+            retries=0,
+            rest=self._creations,
         )
         return Batch.read(said)
 
@@ -199,14 +205,15 @@ class OpenAI:
         stream: bool = False,
         retries: int = RETRIES,
         ends: Mapping[int, type[OpenAIError]] = MappingProxyType({}),
+        rest: Rest | None = None,
         **content: Any,
     ) -> httpx.Response:
         """Send a request until it is answered; `ends`: what else than a retry a status means."""
         request = self._http.build_request(method, path, timeout=timeout, **content)
-        what = f"{method} {path}"
+        what, rest = f"{method} {path}", rest or self._rest
         uncertain = False
         for attempt in range(retries + 1):
-            given_up = self._wait_for_turn(what, uncertain=uncertain)
+            given_up = self._wait_for_turn(what, rest, uncertain=uncertain)
             try:
                 answer = self._http.send(request, stream=stream)
             except httpx.RequestError as error:
@@ -217,32 +224,32 @@ class OpenAI:
                 self._sleep(backoff(attempt))
                 continue
             if answer.is_success:
-                self._rest.end_row()
+                rest.end_row()
                 return answer
             now, status = self._clock(), answer.status_code
             uncertain = status not in ends and (uncertain or may_be_done(status))
             wait = None if status in ends else pause(status, answer.headers, attempt, now)
             if attempt == retries or wait is None:
                 if status == _TOO_MANY:
-                    self._rest.give_up(asked_for(answer.headers, now), given_up)
+                    rest.give_up(asked_for(answer.headers, now), given_up)
                 kind = ends.get(status) or _KINDS.get(status, OpenAIError)
                 raise self._refusal(kind, what, answer, uncertain=uncertain)
             answer.close()
             if status == _TOO_MANY:
-                self._rest.take(wait)  # before the next attempt, as before any other request
+                rest.take(wait)  # before the next attempt, as before any other request
             else:
                 self._sleep(wait)
         raise AssertionError  # the last attempt returns or raises
 
-    def _wait_for_turn(self, what: str, *, uncertain: bool) -> int:
+    def _wait_for_turn(self, what: str, rest: Rest, *, uncertain: bool) -> int:
         """Let the account rest, if that is soon over; return how often it was given up so far."""
-        left = self._rest.left()
+        left = max(self._rest.left(), rest.left())
         if left > LONGEST_WAIT:
             text = f"{what}: not sent, {ceil(left)} s to rest after a 429"
             raise RateLimitedError(text, status=_TOO_MANY, uncertain=uncertain)
         if left:
             self._sleep(left)
-        return self._rest.given_up
+        return rest.given_up
 
     def _refusal(
         self, kind: type[OpenAIError], what: str, answer: httpx.Response, *, uncertain: bool

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from batchwatch.job_events import JobEventData
 
 _WHEN_SENT = {
-    "token_limit": "It is sent again by itself when batches of that model end.",
+    "token_limit": (
+        "It is sent again by itself when batches of that model end. If none is under way, a part "
+        "has more than the limit: cancel the job, and drop the file with a smaller part_requests."
+    ),
     "rate_limited": "It is sent again by itself as soon as OpenAI allows.",
     "unreachable": (
         "It is sent by itself as soon as OpenAI answers. See whether it tells of trouble "

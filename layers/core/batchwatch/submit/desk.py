@@ -12,7 +12,7 @@ from batchwatch.record import QUEUE, Lease
 from batchwatch.report import Problem, Report
 from batchwatch.submit.following import followed, line_held
 from batchwatch.submit.job import FINAL, UNSENT, Outcome, PartState, Stage
-from batchwatch.submit.queueing import queue_of
+from batchwatch.submit.queueing import blocks_account, queue_of
 from batchwatch.submit.unrun import Why
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class Desk(NamedTuple):
         """Drop what is not to be sent any more; and begin to merge when all parts are over."""
         if job.stage is not Stage.SENDING:
             return None
+        job = self.narrator.submitted(job, self.clock())
         if job.cancelled:
             for part in job.parts:
                 if part.state in UNSENT:
@@ -223,7 +224,9 @@ def _needs_a_worker(job: Job, now: float) -> bool:
 
 def to_upload(job: Job, now: float) -> Iterable[Part]:
     """The parts of a job that are to be sent to OpenAI as files now."""
+    if job.cancelled or any(blocks_account(part, now) for part in job.parts):
+        return
     for part in job.parts:
         due = part.held is None or part.held.until <= now
-        if part.state is PartState.PLANNED and due and not job.cancelled:
+        if part.state is PartState.PLANNED and due:
             yield part

@@ -47,7 +47,8 @@ def followed(part: Part, record: Record, now: float, live: int) -> Part:
 def held(part: Part, why: Why, now: float, live: int = 0) -> Part:
     """Let an unsent part wait; a file that is not found for long is sent again, or given up."""
     before = part.held
-    tries = before.tries + 1 if before and before.why is why else 1
+    counts = before and (before.why is why or why is not Why.FILE_NOT_READY)
+    tries = before.tries + 1 if before and counts else 1
     part = part.but(held=Held(why=why, until=now + backoff(tries), tries=tries, live=live))
     if why is not Why.FILE_NOT_READY or tries < UPLOAD_AGAIN:
         return part

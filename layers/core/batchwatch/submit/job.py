@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from enum import StrEnum
 from typing import Self
@@ -14,6 +15,8 @@ from batchwatch.batch import Role  # noqa: TC001 - pydantic reads the annotation
 from batchwatch.record import File, Lease  # noqa: TC001 - pydantic reads the annotations
 from batchwatch.submit.options import Options
 from batchwatch.submit.unrun import Why  # noqa: TC001 - pydantic reads the annotations
+
+_JOB_ID = re.compile(r"job_[0-9a-f]{24}")
 
 
 class PartState(StrEnum):
@@ -205,3 +208,8 @@ def job_id_of(bucket: str, key: str, version: str) -> str:
     """Name the job of an object: the same version is the same job, however often it is told of."""
     told = json.dumps([bucket, key, version])
     return "job_" + hashlib.sha256(told.encode()).hexdigest()[:24]
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text is of the form of such a name."""
+    return _JOB_ID.fullmatch(text) is not None

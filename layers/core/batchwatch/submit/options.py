@@ -58,7 +58,7 @@ class Options(BaseModel):
         Annotated[int, Field(ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY)] | None,
         BeforeValidator(_seconds),
     ] = None
-    completion_window: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[a-z]$")] = "24h"
+    completion_window: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[smhdw]$")] = "24h"
     on_bad_lines: OnBadLines = "quarantine"
     part_requests: Annotated[int, Field(ge=1, le=MOST_REQUESTS)] | None = None
 

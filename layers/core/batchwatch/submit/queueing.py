@@ -54,14 +54,15 @@ def queue_of(jobs: Iterable[Job], now: float) -> Queue:
                 lines[part.line].append((job, part))
     queue = Queue([], set())
     everyone = [part for line in lines.values() for _, part in line]
-    if any(_blocks_account(part, now) for part in everyone):
+    if any(blocks_account(part, now) for part in everyone):
         return queue
     for line in lines.values():
         _serve(line, queue, now)
     return queue
 
 
-def _blocks_account(part: Part, now: float) -> bool:
+def blocks_account(part: Part, now: float) -> bool:
+    """Whether a part waits for what keeps the whole account from sending."""
     held = part.held
     return bool(part.state in UNSENT and held and held.why.of_account and held.until > now)
 
@@ -74,9 +75,10 @@ def _serve(line: list[tuple[Job, Part]], queue: Queue, now: float) -> None:
     room = (1 if limited else AT_ONCE) - young
     waiting = _waiting(line)
     for job, part in waiting:
-        if part.state is PartState.PLANNED and not limited:
-            continue  # still on its way to OpenAI; those behind it need not wait for that
-        if part.state is PartState.PLANNED or not _may_try(part, live, now) or room <= 0:
+        blocked = part.state is PartState.PLANNED or not _may_try(part, live, now)
+        if blocked and not limited:
+            continue  # on its way to OpenAI, or not found there yet; others need not wait for that
+        if blocked or room <= 0:
             if limited:
                 queue.behind.update([job.job_id, *(other.job_id for other, _ in waiting)])
             return

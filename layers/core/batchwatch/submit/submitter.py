@@ -19,7 +19,7 @@ from batchwatch.submit.desk import to_upload
 from batchwatch.submit.following import held, refused, why_refused
 from batchwatch.submit.inbox_queue import Dropped, read_message
 from batchwatch.submit.intake import NotTakenError
-from batchwatch.submit.job import FINAL, Job, Outcome, PartState, Stage, job_id_of
+from batchwatch.submit.job import FINAL, Job, Outcome, PartState, Stage, is_job_id, job_id_of
 from batchwatch.submit.merging import Merging
 
 if TYPE_CHECKING:
@@ -224,6 +224,8 @@ class Submitter(NamedTuple):
     def _cancel_batch(self, batch_id: str, account: str | None) -> dict[str, object]:
         names = [account] if account else [each.name for each in self.accounts.all().accounts]
         known = [name for name in names if self.desk.ledger.get(name, batch_id).v]
+        if not known and is_job_id(batch_id):
+            raise BadMessageError(f"no job {batch_id} is known")
         if not known and len(names) != 1:
             raise BadMessageError(
                 f"no job or batch {batch_id} is known; if it is one, name its account: "
