@@ -101,7 +101,7 @@ def test_of_what_cannot_be_sent_the_owner_is_told_why(world: World) -> None:
         world.drop("key.jsonl", good): "the option acount does not exist",
         world.drop("strict.jsonl", good + b"{}\n"): "1 of its 2 lines have problems: line 2",
         world.drop("bad.jsonl", b"{}\n"): "none of its 1 lines is a request",
-        world.drop("window.jsonl", good): "completion_window must be a time such as 24h",
+        world.drop("window.jsonl", good): "completion_window must be a text such as 24h",
     }
     some = world.drop("some.jsonl", good + b"{}\n")
     world.submit()
