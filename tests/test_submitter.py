@@ -111,7 +111,7 @@ def test_of_what_cannot_be_sent_the_owner_is_told_why(world: World) -> None:
         assert reason in str(refused[job].reason)
         assert (refused[job].status, world.job(job).stage) == ("refused", Stage.DONE)
     reports = [data for job, data in refused.items() if job != some and data.report]
-    assert len(reports) == 4
+    assert len(reports) == 5
     there = world.objects()
     for data in [*reports, refused[some]]:
         report = json.loads(there[str(data.report).removeprefix("s3://bucket/")])
