@@ -69,19 +69,23 @@ def test_the_metadata_of_an_object_may_say_everything() -> None:
     assert read(**said) == Options(**EVERYTHING)
 
 
-def test_where_both_say_something_the_sidecar_counts() -> None:
-    options = read(
-        {"account": "mine", "metadata": {"a": "b"}},
-        batchwatch_account="NOBODY",
-        batchwatch_metadata="{",
-        batchwatch_endpoint="/v1/embeddings",
-    )
+def test_what_both_say_must_be_the_same() -> None:
+    said = {"account": "mine", "metadata": {"a": "b"}}
+    same = read(said, batchwatch_metadata='{"a": "b"}', batchwatch_endpoint="/v1/embeddings")
 
-    assert options == Options(account="mine", metadata={"a": "b"}, endpoint="/v1/embeddings")
+    assert same == Options(account="mine", metadata={"a": "b"}, endpoint="/v1/embeddings")
+    with pytest.raises(RefusedJobError, match="^the option account is another one in the options"):
+        read(said, batchwatch_account="other")
 
 
 def test_what_else_an_object_has_of_metadata_is_none_of_our_business() -> None:
-    assert read(s3cmd_attrs="uid:0", account="other", batchwatch="x") == Options()
+    assert read(s3cmd_attrs="uid:0", accounting="other", batchwatch="x") == Options()
+
+
+@pytest.mark.parametrize("name", ["account", "part_requests", "part-requests", "Metadata"])
+def test_an_option_without_its_prefix_is_not_taken_for_something_else(name: str) -> None:
+    with pytest.raises(RefusedJobError, match=r"is batchwatch-[a-z-]+ meant\?$"):
+        read_options(None, {name: "1"}, on_bad_lines="refuse")
 
 
 def test_null_says_nothing() -> None:

@@ -342,7 +342,23 @@ def test_a_file_without_one_good_line_is_refused(dropping: Dropping) -> None:
     text = dropping.refused(b"a,b\n" * 7)
 
     said = "; ".join(f"line {n}: the line is not JSON" for n in (1, 2, 3))
-    assert text == f"none of its 7 lines is a request: {said}"
+    hint = "it is to have one JSON object a line"
+    assert text == f"none of its 7 lines is a request ({hint}): {said}"
+
+
+@pytest.mark.parametrize(
+    ("begins", "hint"),
+    [
+        (b"\x1f\x8b\x08", "packed by gzip; unpack it"),
+        (b"PK\x03\x04", "a zip or a spreadsheet"),
+        ("{}".encode("utf-16"), "UTF-16; save it as UTF-8"),
+        (b"[\n{},\n", "one JSON array; jq -c '.[]' makes lines of it"),
+    ],
+)
+def test_what_is_known_by_its_beginning_is_named(
+    dropping: Dropping, begins: bytes, hint: str
+) -> None:
+    assert f"a request (it seems to be {hint})" in dropping.refused(begins)
 
 
 def test_what_is_no_jsonl_at_all_is_refused_early(dropping: Dropping) -> None:
@@ -387,7 +403,9 @@ def test_what_is_too_large_is_refused_before_it_is_read(dropping: Dropping) -> N
 def test_what_is_not_jsonl_by_its_name_is_refused(dropping: Dropping, name: str) -> None:
     text = dropping.refused(dropping.drop(many(1), name))
 
-    assert text == "only *.jsonl is sent, and its options beside it, *.options.json"
+    assert text == (
+        "only *.jsonl is sent; the options of questions.jsonl are questions.options.json"
+    )
 
 
 def test_a_name_in_capitals_is_fine(dropping: Dropping) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def test_a_dropped_file_is_sent_as_its_owner_wants_and_comes_back_as_one(world: World) -> None:
     sidecar(world, "q", metadata={"team": "search"}, output_expires_after=7200)
-    job = world.drop("q.jsonl", asked(20), **{"batchwatch-metadata": '{"not": "this"}'})
+    job = world.drop("q.jsonl", asked(20), **{"batchwatch-endpoint": RESPONSES})
     world.submit()
     (made,) = world.openai.created
     assert made.metadata == {"team": "search", "name": "q.jsonl", MARK: f"{job}/0001/1"}

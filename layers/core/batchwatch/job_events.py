@@ -130,11 +130,11 @@ class JobEvent(Envelope):
 
     @property
     def outcome(self) -> str | None:
-        """How much of a job that has ended succeeded: all, some, none."""
+        """How much of a job that has ended succeeded: all, some, none; lines set aside did not."""
         totals = self.data.totals
         if totals is None:
             return None
-        if totals.completed == totals.requests:
+        if 0 < totals.completed == totals.requests and not self.data.rejected:
             return "all"
         return "some" if totals.completed else "none"
 

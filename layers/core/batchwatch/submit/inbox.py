@@ -45,7 +45,8 @@ class Arrival(NamedTuple):
 
 def is_sidecar(key: str) -> bool:
     """Tell options from the file that they belong to."""
-    return key.lower().endswith(_SIDECAR)
+    name = key.lower()
+    return name.endswith(_SIDECAR) and not name.endswith(_SUFFIX + _SIDECAR)
 
 
 def rejected_key(key: str, job: str, name: str) -> str:
@@ -87,7 +88,9 @@ class Inbox:
     def open(self, arrival: Arrival) -> Iterator[Dropped]:
         """Begin to read a file; RefusedJobError where it is not to be read."""
         if not arrival.key.lower().endswith(_SUFFIX):
-            raise RefusedJobError("only *.jsonl is sent, and its options beside it, *.options.json")
+            raise RefusedJobError(
+                "only *.jsonl is sent; the options of questions.jsonl are questions.options.json"
+            )
         if not arrival.size:
             raise RefusedJobError("the file is empty")
         if arrival.size > self._limits.object_bytes:

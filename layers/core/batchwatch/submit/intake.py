@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from batchwatch.account import BASE_URL
 from batchwatch.errors import RefusedJobError, SecretError
 from batchwatch.submit.inbox import Arrival, is_sidecar, rejected_key
 from batchwatch.submit.job import Part
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from batchwatch.submit.job import Job
     from batchwatch.submit.options import Options
 
+OPENAI_WINDOW = "24h"
+"""The only completion window that OpenAI has; other providers have others."""
 ONLY = "default"
 """The account of a file that names none, where the secret has several."""
 
@@ -58,8 +61,8 @@ class Intake(NamedTuple):
     on_bad_lines: Literal["quarantine", "refuse"]
 
     def wants(self, key: str) -> bool:
-        """Whether an object is to be sent, rather than to tell how another one is."""
-        return not is_sidecar(key)
+        """Whether an object is to be sent; not a folder, nor what tells how another one is."""
+        return not key.endswith("/") and not is_sidecar(key)
 
     def take(self, job: Job, attempt: str, late: Callable[[], bool]) -> Taken:
         """Read a file into parts of this attempt; NotTakenError where it is not to be sent."""
@@ -68,7 +71,7 @@ class Intake(NamedTuple):
             with self.inbox.open(Arrival(job.key, job.version, job.size)) as dropped:
                 beside = self.inbox.sidecar(job.key)
                 options = read_options(beside, dropped.metadata, on_bad_lines=self.on_bad_lines)
-                account = self._account(options.account)
+                account = self._account(options)
                 to = Destination(
                     self.parts,
                     self.rejected,
@@ -80,23 +83,31 @@ class Intake(NamedTuple):
         except RefusedJobError as error:
             plan = error.plan if isinstance(error, RefusedReadingError) else Plan()
             report = self._report(job, plan, str(error))
-            raise NotTakenError(str(error), report, account) from error
+            names = self._names()
+            known = account or (names[0] if len(names) == 1 else None)
+            raise NotTakenError(str(error), report, known) from error
         report_uri = self._report(job, plan) if plan.rejected else None
         return Taken(options, account, _parts(plan), plan.rejected, report_uri)
 
-    def _account(self, named: str | None) -> str:
+    def _account(self, options: Options) -> str:
         """Which account is meant; a secret that cannot be read at all is no reason to refuse."""
-        names = sorted(account.name for account in self.accounts.all().accounts)
+        names, named = self._names(), options.account
         if named is None and len(names) == 1:
-            return names[0]
+            named = names[0]
         try:
-            return self.accounts.get(named or ONLY).name
+            account = self.accounts.get(named or ONLY)
         except SecretError as error:
             which = f"no usable account {named!r}" if named else f"no account {ONLY!r}"
             known = ", ".join(names) or "none"
             raise RefusedJobError(
                 f"the secret has {which}; the option account may name one of these: {known}"
             ) from error
+        if account.base_url == BASE_URL and options.completion_window != OPENAI_WINDOW:
+            raise RefusedJobError(f"the option completion_window must be {OPENAI_WINDOW} at OpenAI")
+        return account.name
+
+    def _names(self) -> list[str]:
+        return sorted(account.name for account in self.accounts.all().accounts)
 
     def _report(self, job: Job, plan: Plan, reason: str | None = None) -> str:
         key = rejected_key(job.key, job.job_id, "report.json")

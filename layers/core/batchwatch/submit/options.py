@@ -2,7 +2,7 @@
 
 The sidecar is a JSON object; the object metadata has the same by other names, as texts:
 `batchwatch-account`, `batchwatch-metadata` (JSON), `batchwatch-output-expires-after`, … Where both
-say something, the sidecar counts. Nothing is ignored: a misspelled option could cost money.
+say something, it must be the same. Nothing is ignored: a misspelled option could cost money.
 """
 
 from __future__ import annotations
@@ -100,12 +100,16 @@ def read_options(
 
     RefusedJobError: something is said that cannot be meant so.
     """
-    beside = _of_object(object_metadata)
+    beside = {name: _parsed(name, v) for name, v in _of_object(object_metadata).items()}
     said = {} if sidecar is None else _of_sidecar(sidecar)
-    chosen = {name: value for name, value in beside.items() if name not in said} | said
-    read = {n: _parsed(n, v) if n in beside and n not in said else v for n, v in chosen.items()}
+    for name in said.keys() & beside.keys():
+        if said[name] != beside[name]:  # a sidecar of another time, as a rule
+            raise RefusedJobError(
+                f"the option {name} is another one in the options beside the file than in the"
+                " object's metadata; leave one of them out"
+            )
     try:
-        return Options.model_validate({"on_bad_lines": on_bad_lines} | read)
+        return Options.model_validate({"on_bad_lines": on_bad_lines} | beside | said)
     except ValidationError as error:
         field = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
         shown = field if field in said else _beside(field)
@@ -127,8 +131,12 @@ def _of_sidecar(sidecar: bytes) -> dict[str, Any]:
 
 def _of_object(metadata: Mapping[str, str]) -> dict[str, str]:
     """Take what is ours out of an object's metadata, by the names that a sidecar has."""
-    ours = {k.lower(): v for k, v in metadata.items() if k.lower().startswith(_PREFIX)}
+    said = {key.lower().replace("_", "-"): value for key, value in metadata.items()}
     names = {_beside(name): name for name in _WANTED}
+    for name in names:
+        if (bare := name.removeprefix(_PREFIX)) in said:
+            raise RefusedJobError(f"the object's metadata has {bare}; is {name} meant?")
+    ours = {key: value for key, value in said.items() if key.startswith(_PREFIX)}
     for name in ours:
         if name not in names:
             raise _unknown(name, sorted(names))

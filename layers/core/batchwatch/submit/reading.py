@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from batchwatch.submit.inbox import Dropped, Rewritten
     from batchwatch.submit.options import Options
 
+_BEGINS = 8
 _FIRST = 10
 _TOLD = 3
 
@@ -115,6 +116,7 @@ class _Reading:
         self._bad = Writing(to.rejected, to.lines_key)
         self._accepted = self._rejected = 0
         self._first: list[tuple[int, str]] = []
+        self._begins = b""
 
     def read(self, chunks: Iterable[bytes], limits: Limits) -> Plan:
         refusal = None
@@ -145,6 +147,8 @@ class _Reading:
 
     def _reject(self, problem: Problem) -> None:
         self._rejected += 1
+        if not self._first:
+            self._begins = problem.begins[:_BEGINS]
         if len(self._first) < _FIRST:
             self._first.append((problem.number, problem.reason))
         self._bad.add(_set_aside(problem))
@@ -155,11 +159,29 @@ class _Reading:
         if not self._accepted and not self._rejected:
             return "the file has nothing but blank lines"
         if not self._accepted:
-            return f"none of its {self._rejected} lines is a request: {first}"
+            hint = looks_like(self._begins)
+            return f"none of its {self._rejected} lines is a request{hint}: {first}"
         if self._rejected and self._options.on_bad_lines == "refuse":
             bad = f"{self._rejected} of its {self._accepted + self._rejected} lines have problems"
             return f"{bad}: {first}; correct them, or let on_bad_lines be quarantine"
         return None
+
+
+def looks_like(begins: bytes) -> str:
+    """Say what a file seems to be that has no request in it, by how it begins."""
+    for start, kind in _OTHERS.items():
+        if begins.startswith(start):
+            return f" ({kind})"
+    return "" if begins.lstrip().startswith(b"{") else " (it is to have one JSON object a line)"
+
+
+_OTHERS = {
+    b"\x1f\x8b": "it seems to be packed by gzip; unpack it",
+    b"PK\x03\x04": "it seems to be a zip or a spreadsheet",
+    b"\xff\xfe": "it seems to be UTF-16; save it as UTF-8",
+    b"\xfe\xff": "it seems to be UTF-16; save it as UTF-8",
+    b"[": "it seems to be one JSON array; jq -c '.[]' makes lines of it",
+}
 
 
 def _set_aside(problem: Problem) -> bytes:
