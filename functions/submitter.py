@@ -1,4 +1,4 @@
-"""Called by the inbox queue, by the schedule, and by who wants something cancelled."""
+"""Called by the inbox queue, by the schedule, and by hand."""
 
 import time
 from typing import Any
@@ -17,12 +17,11 @@ TICK = 50
 @metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Send what was dropped; look after open jobs; or cancel: `{"cancel": ID, "account"?: …}`."""
+    """Send what was dropped; look after open jobs; or do what is asked: `{"cancel": ID}`."""
     seconds = context.get_remaining_time_in_millis() / 1e3
-    if "cancel" in event:
-        answer = runtime().submitter.cancel(event["cancel"], event.get("account"))
-        tell(Report(), "was asked to cancel")
-        return answer
+    if event and not event.keys() & {"Records", "source"}:
+        tell(Report(), "was asked")
+        return runtime().by_hand.answer(event)
     if "Records" not in event:
         return tell(runtime().desk.tick(time.time() + min(TICK, seconds / 2)), "looked after jobs")
     shift = Shift.of(context.aws_request_id, time.time(), seconds)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def cancel(world: World, wanted: object, account: object = None) -> dict[str, Any]:
-    return world.runtime.submitter.cancel(wanted, account)
+    asked = {"cancel": wanted} | ({"account": account} if account else {})
+    return world.runtime.by_hand.answer(asked)
 
 
 def asked_to_cancel(world: World) -> list[str]:
@@ -137,7 +138,7 @@ def test_what_has_ended_cannot_be_cancelled_and_that_is_said(world: World) -> No
     world.submit()
     world.clock.now += 60
     batch_id = str(only(world.job(job)).batch_id)
-    assert "409" in cancel(world, batch_id)["error"]
+    assert cancel(world, batch_id)["error"] == f"batch {batch_id} has already ended"
     assert cancel(world, job)["problems"] == []  # it had ended; nobody had seen it yet
     done = finished(world, job)
     assert (done.outcome, only(done).status) == (Outcome.CANCELLED, "completed")
@@ -148,13 +149,13 @@ def test_what_has_ended_cannot_be_cancelled_and_that_is_said(world: World) -> No
 @pytest.mark.parametrize(
     ("wanted", "error"),
     [
-        (5, "cancel wants the id of a job or batch"),
-        (None, "cancel wants the id of a job or batch"),
+        (5, "Submitter takes"),
+        (None, "Submitter takes"),
         ("", "not a usable id"),
         ("a/../b", "not a usable id"),
         ("x" * 3000, "not a usable id"),
         ("job_000000000000000000000000", "no job job_000000000000000000000000"),
-        ("batch_unknown", "404"),
+        ("batch_unknown", "account 'default' has no batch batch_unknown"),
     ],
 )
 def test_what_is_no_job_and_no_batch_is_said_to_be_none(
@@ -163,6 +164,20 @@ def test_what_is_no_job_and_no_batch_is_said_to_be_none(
     said = cancel(world, wanted)
     assert set(said) == {"cancel", "error"}
     assert error in str(said["error"])
+
+
+def test_what_is_open_is_told_and_cancelled_by_the_name_of_its_file(world: World) -> None:
+    world.openai.fault("POST /v1/files", status=401)
+    job = world.drop("deep/a.jsonl", asked(1))
+    world.submit()
+
+    (shown,) = world.runtime.by_hand.answer({"jobs": "open"})["jobs"]
+    assert (shown["job"], shown["file"], shown["stage"]) == (job, "inbox/deep/a.jsonl", "sending")
+    assert (shown["parts"], shown["waiting"]) == ({"planned": 1}, "account_refused")
+    assert cancel(world, "a.jsonl")["error"] == "that file has no open job"
+    assert cancel(world, "deep/a.jsonl")["status"] == "cancelled"
+    assert world.runtime.by_hand.answer({"jobs": "open"}) == {"jobs": []}
+    assert "Submitter takes" in world.runtime.by_hand.answer({"cancl": job})["error"]
 
 
 def test_a_batch_is_cancelled_by_its_id_with_its_account_where_it_is_not_known(

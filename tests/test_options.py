@@ -74,7 +74,7 @@ def test_what_both_say_must_be_the_same() -> None:
     same = read(said, batchwatch_metadata='{"a": "b"}', batchwatch_endpoint="/v1/embeddings")
 
     assert same == Options(account="mine", metadata={"a": "b"}, endpoint="/v1/embeddings")
-    with pytest.raises(RefusedJobError, match="^the option account is another one in the options"):
+    with pytest.raises(RefusedJobError, match=r"^the option account is another one in the options"):
         read(said, batchwatch_account="other")
 
 

@@ -130,7 +130,7 @@ class Dropping(Life):
         answered = not self.jobs
         for job_id in self.jobs:
             with self._as_submitter() as process:
-                answer: Any = process.runtime.submitter.cancel(job_id)
+                answer: Any = process.runtime.by_hand.answer({"cancel": job_id})
                 answered = not process.dead
                 if answered and "error" not in answer:
                     made = len(self.world.openai.created)

@@ -30,6 +30,7 @@ from batchwatch.publish import Publisher
 from batchwatch.relay import Relay
 from batchwatch.settings import Settings
 from batchwatch.stall import Limits
+from batchwatch.submit.by_hand import ByHand
 from batchwatch.submit.desk import Desk
 from batchwatch.submit.inbox import Inbox, Rewritten
 from batchwatch.submit.inbox_queue import InboxQueue
@@ -159,7 +160,7 @@ class Runtime:
 
     @cached_property
     def submitter(self) -> Submitter:
-        """What Submitter does with a dropped file, or with what is to be cancelled."""
+        """What Submitter does with a dropped file."""
         return Submitter(
             jobs=self.jobs,
             desk=self.desk,
@@ -168,6 +169,19 @@ class Runtime:
             openai=self.openai,
             intake=self._intake,
             archive=self.archive,
+            narrator=self._narrator,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def by_hand(self) -> ByHand:
+        """What Submitter does when somebody asks it."""
+        return ByHand(
+            jobs=self.jobs,
+            desk=self.desk,
+            ledger=self.ledger,
+            accounts=self.accounts,
+            openai=self.openai,
             narrator=self._narrator,
             clock=self.clock,
         )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from batchwatch.batch import safe_id
 from batchwatch.errors import (
     BadMessageError,
-    BatchwatchError,
     LostLeaseError,
     OpenAIError,
     OutOfTimeError,
@@ -19,7 +17,7 @@ from batchwatch.submit.desk import to_upload
 from batchwatch.submit.following import held, refused, why_refused
 from batchwatch.submit.inbox_queue import Dropped, read_message
 from batchwatch.submit.intake import NotTakenError
-from batchwatch.submit.job import FINAL, Job, Outcome, PartState, Stage, is_job_id, job_id_of
+from batchwatch.submit.job import Job, Outcome, PartState, Stage, job_id_of
 from batchwatch.submit.merging import Merging
 
 if TYPE_CHECKING:
@@ -179,61 +177,6 @@ class Submitter(NamedTuple):
         self.jobs.change(
             job.job_id, lambda job: self.desk.ended(job) if job.stage is Stage.MERGING else None
         )
-
-    def cancel(self, wanted: object, account: object = None) -> dict[str, object]:
-        """Cancel a job or a batch; the answer says what is being done, or what is wrong."""
-        try:
-            if not isinstance(wanted, str):
-                raise BadMessageError('cancel wants the id of a job or batch: {"cancel": "job_…"}')
-            wanted_id = safe_id(wanted)
-            named = safe_id(account) if isinstance(account, str) else None
-            return self._cancel_job(wanted_id) or self._cancel_batch(wanted_id, named)
-        except BatchwatchError as error:
-            return {"cancel": wanted, "error": str(error)}
-
-    def _cancel_job(self, job_id: str) -> dict[str, object] | None:
-        job = self.jobs.get(job_id)
-        if job is None:
-            return None
-        if job.stage is Stage.DONE:
-            raise BadMessageError(f"{job_id} has already ended: {job.outcome}")
-        if job.stage is Stage.MERGING:
-            raise BadMessageError(f"all batches of {job_id} have ended; their results are merged")
-        job = self.jobs.change(job_id, self._cancelled).job
-        problems = self.desk.cancel(job).problems
-        job = self.jobs.change(job_id, self.desk.moved_on).job
-        self.desk.deliver(job_id)
-        unsent = [part.number for part in job.parts if part.state is PartState.DROPPED]
-        live = [part.batch_id for part in job.parts if part.state not in FINAL and part.batch_id]
-        return {
-            "cancel": job_id,
-            "status": "cancelled" if job.stage is Stage.DONE else "cancelling",
-            "parts_never_sent": unsent,
-            "batches_cancelling": live,
-            "problems": [str(problem.error) for problem in problems],
-        }
-
-    def _cancelled(self, job: Job) -> Job | None:
-        if job.stage in {Stage.MERGING, Stage.DONE}:
-            return None
-        job = job.but(cancelled=True)
-        if job.stage is Stage.READING:
-            return self.narrator.ended(job, Outcome.CANCELLED, self.clock())
-        return self.desk.moved_on(job) or job
-
-    def _cancel_batch(self, batch_id: str, account: str | None) -> dict[str, object]:
-        names = [account] if account else [each.name for each in self.accounts.all().accounts]
-        known = [name for name in names if self.desk.ledger.get(name, batch_id).v]
-        if not known and is_job_id(batch_id):
-            raise BadMessageError(f"no job {batch_id} is known")
-        if not known and len(names) != 1:
-            raise BadMessageError(
-                f"no job or batch {batch_id} is known; if it is one, name its account: "
-                f'{{"cancel": "{batch_id}", "account": "…"}}'
-            )
-        name = (known or names)[0]
-        said = self.openai(self.accounts.get(name)).cancel(batch_id)
-        return {"cancel": batch_id, "account": name, "status": said.named_status}
 
     def _late(self, shift: Shift) -> Callable[[], bool]:
         return lambda: self.clock() >= shift.stop_at
