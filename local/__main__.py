@@ -36,16 +36,32 @@ def main() -> int:
         signal.signal(how, _interrupt)
     try:
         with screen(as_json=arguments.json) as shown:
-            faults = Run(options, shown).go()
+            run = Run(options, shown)
+            faults = run.go()
     except KeyboardInterrupt:
-        print("stopped; nothing is left running", file=sys.stderr)
+        print("stopped; nothing is left running here", file=sys.stderr)
+        _tell_what_goes_on(run)
         return INTERRUPTED
     except (EmulatorError, PollError, BatchwatchError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
+    _tell_what_goes_on(run)
     return 1 if faults else 0
+
+
+def _tell_what_goes_on(run: Run) -> None:
+    """Tell of batches that were made, and that nobody here follows any more."""
+    try:
+        left = run.left_running()
+    except BatchwatchError as error:
+        print(f"error: batches may go on at the API, which could not be asked: {error}",
+              file=sys.stderr)  # fmt: skip
+        return
+    if left:
+        print(f"these batches go on at the API, and are charged: {', '.join(left)}; follow one "
+              "by --track ID, or cancel it there", file=sys.stderr)  # fmt: skip
 
 
 def _interrupt(*_: object) -> None:
@@ -63,8 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         "batches. Exit code 0: every batch got its events and files, every request its answer.",
         epilog="Of a real API, every batch is watched that is open or begins: new ones are "
         "found by themselves, those that ended before are left alone. This goes on until Ctrl-C, "
-        "which stops everything at once, or --for, which ends with a summary. With --submit, only "
-        "the batches made of the files are watched, and the run is over when their results are "
+        "which stops everything here at once, or --for, which ends with a summary. With --submit, "
+        "only the batches made of the files are watched, until their results are "
         "merged.",
     )
     add = parser.add_argument
@@ -73,9 +89,10 @@ def _parser() -> argparse.ArgumentParser:
         help="its key (or OPENAI_API_KEY); alone: watch OpenAI itself")  # fmt: skip
     add("--track", metavar="ID", action="append", default=[],
         help="watch this batch alone, even if it has ended (repeatable)")  # fmt: skip
-    add("--submit", metavar="FILE", type=_jsonl, action="append", default=[],
+    add("--submit", metavar="FILE", type=_jsonl, action="extend", nargs="+", default=[],
         help="send this *.jsonl, and the *.options.json beside it, by way of the inbox "
-        "(repeatable); the built-in batches are then left out, but with --scenario")  # fmt: skip
+        "(one or several); to OpenAI itself with --api-key, else to a simulation that charges "
+        "nothing; the built-in batches are then left out, but with --scenario")  # fmt: skip
     add("--token-limit", metavar="N", type=_count,
         help="let the simulated OpenAI take so many tokens of a model at a time; a file counts as "
         "a token for each four bytes")  # fmt: skip

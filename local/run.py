@@ -49,8 +49,8 @@ LAST_CALL = 45
 FINDING = "New batches of this key are found by themselves; those that ended before are left alone."
 _SLOWEST = 5_000_000  # bytes a second of the whole transfer
 _SLOWEST_SENT = 1_000_000  # the same of a file that is put, read, sent, answered and merged
-PACE = Pace(failed=0.01)
-"""What becomes of the batches that are sent: here and there a request fails."""
+PACE = Pace()
+"""What becomes of the batches that are sent."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,8 @@ class Run:
         self.screen.note(f"{self._watching()} Ctrl-C stops everything.")
 
     def _watching(self) -> str:
-        sending = f"Sending {len(self.options.submit)} files. " if self.sent else ""
+        to = "the API" if self.options.base_url else "a simulated OpenAI: nothing is charged"
+        sending = f"Sending {_files(len(self.options.submit))} to {to}. " if self.sent else ""
         if not self.awaited:
             return sending.strip() or FINDING
         return f"{sending}Watching {len(self.awaited)} batches."
@@ -291,6 +292,17 @@ class Run:
             self.screen.sending(self.sent.files)
         return bool(messages)
 
+    def left_running(self) -> list[str]:
+        """The batches that go on at a real API, once nothing here follows them any more."""
+        key, base_url = self.options.api_key, self.options.base_url
+        if self.sent is None or self.sent.done or key is None or base_url is None:
+            return []
+        openai = OpenAI(Account(ACCOUNT, key, base_url))
+        try:
+            return self.sent.left_running(openai)
+        finally:
+            openai.close()
+
     def _conclude(self, service: Service) -> list[str]:
         faults = []
         if self.sent and self.sent.hopeless:
@@ -324,3 +336,7 @@ def _try_out(sender: Webhooks | None) -> None:
     """Let the function be called once before it matters: the first call takes seconds."""
     if sender and (status := sender.try_out()) != HTTPStatus.OK:
         raise PollError(f"a webhook sent to try it out was answered with {status}")
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"

@@ -60,7 +60,8 @@ class Sent:
     @property
     def refused_account(self) -> bool:
         """Whether it waits for what nobody can mend while a run lasts."""
-        return any(part.held and part.held.why is Why.ACCOUNT_REFUSED for part in self._parts)
+        denied = {Why.ACCOUNT_REFUSED, Why.FORBIDDEN}
+        return any(part.held and part.held.why in denied for part in self._parts)
 
     @property
     def batch_names(self) -> dict[str, str]:
@@ -106,6 +107,15 @@ class Sent:
             yield f"the job was {self.job.outcome}{reason}"
         else:
             yield from answer_faults(self._asked(inbox), inbox.answered(self.job))
+
+    @property
+    def set_aside(self) -> list[str]:
+        """Tell of lines that were not sent."""
+        job = self.job
+        if job is None or not job.rejected or job.outcome is not Outcome.COMPLETED:
+            return []
+        lines = "line was" if job.rejected == 1 else "lines were"
+        return [f"{job.rejected} {lines} not sent; {job.report} tells why"]
 
     def _asked(self, inbox: Inbox) -> set[str]:
         """Return the custom_id of each line but those that were set aside."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
+from batchwatch.submit.sending import SKEW, listed_since
+from batchwatch.submit.unrun import MARK
 from local.sending import Sent
 from local.sizes import show_size
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from batchwatch.openai import OpenAI
     from local.screen import Lines
     from local.sending import Inbox
 
@@ -20,7 +24,7 @@ class Submissions:
     """The files of a run, and the inbox that they go through."""
 
     def __init__(self, inbox: Inbox, paths: Sequence[Path]) -> None:
-        self._inbox = inbox
+        self._inbox, self._began = inbox, time.time()
         self.files = [Sent(path, path.stat().st_size) for path in paths]
 
     def put(self, screen: Lines) -> None:
@@ -58,11 +62,21 @@ class Submissions:
         """Whether one waits for a key that may do more, which no run can give it."""
         return any(sent.refused_account for sent in self.files)
 
+    def left_running(self, openai: OpenAI) -> list[str]:
+        """Ask an API which batches of these files have not ended."""
+        ids = tuple(f"{sent.job.job_id}/" for sent in self.files if sent.job)
+        return [
+            batch.id
+            for batch in listed_since(self._began - SKEW, openai)
+            if str((batch.metadata or {}).get(MARK, "")).startswith(ids)
+            and not batch.status.terminal
+        ]
+
     def conclude(self, screen: Lines) -> list[str]:
         """Tell how each file ended; return what went wrong."""
         faults = []
         for sent in self.files:
-            wrong = list(sent.faults(self._inbox))
+            wrong = [*sent.faults(self._inbox), *sent.set_aside]
             faults += [f"{sent.name}: {fault}" for fault in wrong]
             screen.result("\n".join(_lines(sent)), _facts(sent, wrong))
         return faults
@@ -75,7 +89,7 @@ def _lines(sent: Sent) -> Iterator[str]:
     for role, file in ((data and data.files) or {}).items():
         yield f"    {role:<7} {show_size(file.bytes or 0):>9}  {file.s3_uri}"
     if data and data.report:
-        yield f"    {data.rejected} lines set aside, see {data.report}"
+        yield f"    what is wrong with it: {data.report}"
 
 
 def _requests(sent: Sent) -> str:

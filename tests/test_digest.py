@@ -368,6 +368,7 @@ def test_a_job_of_several_models_tells_them_and_why_parts_came_to_nothing() -> N
         ("rate_limited", "takes no more requests", "as soon as OpenAI allows"),
         ("unreachable", "does not answer", "status.openai.com"),
         ("account_refused", "refuses the account", "the key and the credit"),
+        ("forbidden", "refuses this to the key", "Let the key write batches and files"),
         ("file_not_ready", "not yet taken in the file", "the file ready"),
         ("uncertain", "it is uncertain whether", "nothing is paid twice"),
         ("sun_spots", "sun spots", "by itself as soon as that is over."),

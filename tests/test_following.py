@@ -18,7 +18,6 @@ from batchwatch.errors import (
 )
 from batchwatch.record import File, FileState, Record
 from batchwatch.submit.following import (
-    GIVE_UP,
     UPLOAD_AGAIN,
     followed,
     held,
@@ -96,13 +95,13 @@ def test_refusals_in_a_row_are_counted_until_a_batch_has_begun() -> None:
 def test_a_file_that_is_not_found_is_sent_again_after_three_times_and_given_up_after_six() -> None:
     seen, lost = [], failed(why(None, LOST_FILE))
     now = live()
-    for _ in range(GIVE_UP):
+    for _ in range(6):
         now = followed(now, lost, NOW, live=1)
         seen.append((now.state.value, now.file_id is None))
         now = now.but(state=PartState.LIVE, batch_id="batch_1", file_id="file-1")
     kept, planned = ("uploaded", False), ("planned", True)
     assert seen == [kept, kept, *[planned] * 3, ("refused", False)]
-    assert (UPLOAD_AGAIN, now.round) == (3, 1 + GIVE_UP)
+    assert (UPLOAD_AGAIN, now.round) == (3, 1 + 6)
     assert now.reason == "OpenAI does not find the file that was uploaded"
 
 
@@ -200,7 +199,7 @@ def test_a_batch_that_was_only_registered_changes_nothing() -> None:
         (RateLimitedError("too many", status=429, limited=True), Why.TOKEN_LIMIT),
         (RateLimitedError("too many", status=429), Why.RATE_LIMITED),
         (AccessError("no", status=401), Why.ACCOUNT_REFUSED),
-        (AccessError("no", status=403), Why.ACCOUNT_REFUSED),
+        (AccessError("no", status=403), Why.FORBIDDEN),
         (NotFoundError("no such file", status=404), Why.FILE_NOT_READY),
         (OpenAIError("400 invalid_request (input_file_id)", status=400), Why.FILE_NOT_READY),
         (OpenAIError("no connection"), Why.UNREACHABLE),

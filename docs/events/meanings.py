@@ -89,7 +89,8 @@ JOB_PART = {
 }
 WAITING = {
     "reason": (
-        "token_limit, rate_limited, unreachable, account_refused, file_not_ready or uncertain."
+        "token_limit, rate_limited, unreachable, account_refused, forbidden, file_not_ready or "
+        "uncertain."
     ),
     "since": "Since when.",
     "parts": "How many parts wait.",

@@ -162,7 +162,7 @@ def test_a_key_that_may_only_read_ends_the_run_with_the_reason(tmp_path: Path) -
 
     assert ran.returncode == 1
     assert "few.jsonl: it did not come to its end" in ran.stderr
-    assert "account_refused" in ran.stderr
+    assert "forbidden" in ran.stderr
 
 
 @pytest.mark.full

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from batchwatch.errors import BadUploadError, ShortDownloadError
+from batchwatch.errors import BadUploadError, LostObjectError, ShortDownloadError
 from batchwatch.record import Tally
 
 if TYPE_CHECKING:
@@ -180,9 +180,14 @@ class Archive:
         return self._stored(key, tally)
 
     def read(self, key: str, start: int = 0) -> Iterator[bytes]:
-        """Read an object from byte `start` on, bit by bit."""
+        """Read an object from byte `start` on, bit by bit; LostObjectError where it is gone."""
         part = {"Range": f"bytes={start}-"} if start else {}
-        body = self._s3.get_object(Bucket=self._bucket, Key=key, **part)["Body"]  # type: ignore[arg-type]
+        try:
+            body = self._s3.get_object(Bucket=self._bucket, Key=key, **part)["Body"]  # type: ignore[arg-type]
+        except ClientError as error:
+            if _code(error) not in {_NOT_THERE, _DENIED}:
+                raise
+            raise LostObjectError(f"{self.uri(key)} is not there any more") from error
         yield from body.iter_chunks(_PIECE)
 
     def last_byte(self, key: str, size: int) -> bytes:

@@ -13,7 +13,8 @@ BatchwatchError
 │   ├── SpentError           it has had all its tries
 │   ├── ShortDownloadError   fewer or more bytes than the file has
 │   ├── NoResumeError        the rest of it is not to be had
-│   └── BadUploadError       what S3 has of it is of no use
+│   ├── BadUploadError       what S3 has of it is of no use
+│   └── LostObjectError      an object of the bucket is gone that was to be read
 ├── LostLeaseError           somebody else works on the file now
 ├── RefusedEventError        an event that SNS will never take
 ├── BusError                 the bus does not take an event this time
@@ -138,6 +139,10 @@ class NoResumeError(CopyError):
 
 class BadUploadError(CopyError):
     """Raised when a file must be sent to S3 anew from its first byte."""
+
+
+class LostObjectError(CopyError):
+    """Raised when an object of the bucket is gone that was to be read."""
 
 
 class LostLeaseError(BatchwatchError):

@@ -134,7 +134,8 @@ class JobEvent(Envelope):
         totals = self.data.totals
         if totals is None:
             return None
-        if 0 < totals.completed == totals.requests and not self.data.rejected:
+        lacking = self.data.rejected or any(part.reason for part in self.data.parts)
+        if 0 < totals.completed == totals.requests and not lacking:
             return "all"
         return "some" if totals.completed else "none"
 

@@ -28,6 +28,9 @@ _WHEN_SENT = {
     "account_refused": (
         "Look after the key and the credit of that account; then it is sent by itself."
     ),
+    "forbidden": (
+        "Let the key write batches and files, and use that model; then it is sent by itself."
+    ),
     "file_not_ready": "It is sent by itself as soon as OpenAI has the file ready.",
     "uncertain": (
         "It is looked for at OpenAI first, and sent again only if it is not there, so that nothing "

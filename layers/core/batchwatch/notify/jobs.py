@@ -21,6 +21,7 @@ _WAITS = {
     "rate_limited": "OpenAI takes no more requests for the moment",
     "unreachable": "OpenAI does not answer",
     "account_refused": "OpenAI refuses the account",
+    "forbidden": "OpenAI refuses this to the key",
     "file_not_ready": "OpenAI has not yet taken in the file",
     "uncertain": "it is uncertain whether OpenAI has made the batch",
 }

@@ -7,13 +7,14 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.errors import EndedError, LedgerRowError, OpenAIError
+from batchwatch.errors import EndedError, LedgerRowError, OpenAIError, SecretError
 from batchwatch.record import QUEUE, Lease
 from batchwatch.report import Problem, Report
-from batchwatch.submit.following import followed, line_held
+from batchwatch.submit.following import followed, line_held, why_refused
 from batchwatch.submit.job import FINAL, UNSENT, Outcome, PartState, Stage
 from batchwatch.submit.queueing import blocks_account, queue_of
 from batchwatch.submit.unrun import Why
+from batchwatch.turns import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,8 +53,11 @@ class Desk(NamedTuple):
         for job in self.jobs.open_jobs(troubles):
             by_account[job.account].append(job)
         report = Report(problems=[Problem(trouble) for trouble in troubles])
-        for account, jobs in by_account.items():
-            report += guarded(account, partial(self._account, account, jobs, stop_at))
+        accounts = in_turn(list(by_account.items()), self.clock())
+        for number, (account, jobs) in enumerate(accounts):
+            now = self.clock()
+            share = now + (stop_at - now) / (len(accounts) - number)
+            report += guarded(account, partial(self._account, account, jobs, share))
         return report
 
     def serve(self, account: str, stop_at: float = inf) -> Report:
@@ -75,15 +79,13 @@ class Desk(NamedTuple):
         return report
 
     def _account(self, account: str, jobs: Sequence[Job], stop_at: float) -> Report:
-        report = Report()
-        live = _live(jobs)
-        for job in jobs:
-            if self.clock() >= stop_at:
-                return report + Report(left=len(jobs))
-            report += guarded(account, partial(self._look_after, job, live))
+        report, live, now = Report(), _live(jobs), self.clock()
+        half = now + (stop_at - now) / 2  # the rest is for what may be sent
+        for job in in_turn(list(jobs), now):
+            if self.clock() < half:
+                report += guarded(account, partial(self._look_after, job, live))
         now_open = [job for job in self.jobs.open_jobs() if job.account == account]
-        report += self._send(account, now_open, stop_at)
-        return report
+        return report + self._send(account, now_open, stop_at)
 
     def _look_after(self, job: Job, live: dict[str, int]) -> Report:
         report = Report()
@@ -149,13 +151,12 @@ class Desk(NamedTuple):
         report, touched = Report(), set()
         for turn in queue.turns:
             if self.clock() >= stop_at:
-                report.left += 1
-                continue
+                break
             sent = self.sending.send(turn, self._openai(account))
             touched.add(turn.job_id)
             report += sent
-            if sent.problems:
-                break  # the rest is looked at again when this is noted
+            if any(_of_account(problem.error) for problem in sent.problems):
+                break
         for job_id in queue.behind:
             self.jobs.change(job_id, self._behind)
         for job_id in touched | queue.behind:
@@ -172,7 +173,7 @@ class Desk(NamedTuple):
             self._openai(job.account).cancel(batch_id)
         except EndedError:
             pass  # too late: it ends as it has ended
-        except OpenAIError as error:
+        except (OpenAIError, SecretError) as error:
             return Report(problems=[Problem(error, job.account, batch_id)])
 
         def note(job: Job) -> Job:
@@ -203,6 +204,14 @@ def guarded(account: str, do: Callable[[], Report]) -> Report:
         return do()
     except Exception as error:  # noqa: BLE001 - the others go on
         return Report(problems=[Problem(error, account)])
+
+
+def _of_account(error: BaseException) -> bool:
+    """Whether the next request of the account is likely to fail as well."""
+    if not isinstance(error, OpenAIError):
+        return False
+    why = why_refused(error)
+    return error.uncertain or (why is not None and why.of_account)
 
 
 def _live(jobs: Iterable[Job]) -> dict[str, int]:

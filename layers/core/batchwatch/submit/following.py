@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from batchwatch.record import Record
     from batchwatch.submit.job import Job
 
-UPLOAD_AGAIN, GIVE_UP = 3, 6
-"""How often a file is not found until it is sent again, and until its part is given up."""
+UPLOAD_AGAIN = 3
+"""How often a file is not found until it is sent again."""
+_MOST = {Why.FILE_NOT_READY: 6, Why.UNCERTAIN: 6, Why.TOKEN_LIMIT: 50}
+"""How often a part is refused until it is given up: for its size, over more than a day."""
+_IN_VAIN = {
+    Why.FILE_NOT_READY: "OpenAI does not find the file that was uploaded",
+    Why.UNCERTAIN: "OpenAI did not tell whether it made a batch of this part; see its list",
+    Why.TOKEN_LIMIT: "it alone has more than the enqueued limit of its model; set part_requests",
+}
+_COUNT_ALONE = {Why.FILE_NOT_READY, Why.UNCERTAIN}
 
 
 def followed(part: Part, record: Record, now: float, live: int) -> Part:
@@ -47,13 +55,14 @@ def followed(part: Part, record: Record, now: float, live: int) -> Part:
 def held(part: Part, why: Why, now: float, live: int = 0) -> Part:
     """Let an unsent part wait; a file that is not found for long is sent again, or given up."""
     before = part.held
-    counts = before and (before.why is why or why is not Why.FILE_NOT_READY)
+    counts = before and (before.why is why or why not in _COUNT_ALONE)
     tries = before.tries + 1 if before and counts else 1
+    alone = why is not Why.TOKEN_LIMIT or not live
+    if alone and tries >= _MOST.get(why, tries + 1):
+        return refused(part, _IN_VAIN[why])
     part = part.but(held=Held(why=why, until=now + backoff(tries), tries=tries, live=live))
     if why is not Why.FILE_NOT_READY or tries < UPLOAD_AGAIN:
         return part
-    if tries >= GIVE_UP:
-        return refused(part, "OpenAI does not find the file that was uploaded")
     return part.but(state=PartState.PLANNED, file_id=None)
 
 
@@ -81,7 +90,7 @@ def why_refused(error: OpenAIError) -> Why | None:
     if isinstance(error, RateLimitedError):
         return Why.RATE_LIMITED
     if isinstance(error, AccessError):
-        return Why.ACCOUNT_REFUSED
+        return Why.ACCOUNT_REFUSED if error.concerns_all else Why.FORBIDDEN
     if isinstance(error, NotFoundError) or "input_file_id" in str(error):
         return Why.FILE_NOT_READY
     odd = isinstance(error, BadAnswerError)  # of a proxy, as a rule

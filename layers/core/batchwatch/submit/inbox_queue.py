@@ -44,7 +44,13 @@ class Dropped(BaseModel):
     def unique(self) -> str:
         """What tells one version of an object from another, also where none are kept."""
         said = self.detail.object
-        return said.version or f"{said.etag}/{said.sequencer}"
+        return self.version or f"{said.etag}/{said.sequencer}"
+
+    @property
+    def version(self) -> str | None:
+        """The version of the object, where the bucket keeps any."""
+        version = self.detail.object.version
+        return None if version == "null" else version
 
 
 class WorkOrder(BaseModel):

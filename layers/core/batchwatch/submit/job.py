@@ -134,7 +134,7 @@ class Job(_Known):
     """What is known of a job; kept as one item, with its outbox.
 
     v, seq       count its writes, and its events
-    key, version which object it is made of; `etag` where the bucket keeps no versions
+    key, version which object it is made of; no version where the bucket keeps none
     arrived      when the object was, in seconds since 1970: the place in line
     lease        who works on it, beside the tick
     cancelled    whether somebody wants it cancelled

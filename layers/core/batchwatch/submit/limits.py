@@ -25,7 +25,7 @@ class Limits(NamedTuple):
     problems: int = 10_000
     hopeless: int = 1_000
     line_bytes: int = 16 * 1024 * 1024
-    model: int = 256
+    model: int = 128
     object_bytes: int = 5_000_000_000
     sidecar_bytes: int = 64 * 1024
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.batch import Role
 from batchwatch.copying import Copying
+from batchwatch.errors import LostObjectError, ShortDownloadError
 from batchwatch.events import moment
 from batchwatch.record import File, FileState, Upload, ended
 
@@ -67,8 +68,12 @@ class Merging(NamedTuple):
             self.note(role, file.model_copy(update={"upload": upload}))
 
         copying = Copying(self.archive, merged_key(self.job, role), keep, self.late)
-        stored = copying.settle(file.upload) if file.upload else None
-        stored = stored or copying.copy(Joined(self.archive, pieces), file.upload)
+        try:
+            stored = copying.settle(file.upload) if file.upload else None
+            stored = stored or copying.copy(Joined(self.archive, pieces), file.upload)
+        except (LostObjectError, ShortDownloadError) as error:  # no other try would end otherwise
+            self.note(role, ended(file, FileState.FAILED, reason=str(error)))
+            return
         done = ended(
             file,
             FileState.ARCHIVED,

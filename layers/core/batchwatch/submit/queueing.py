@@ -76,8 +76,9 @@ def _serve(line: list[tuple[Job, Part]], queue: Queue, now: float) -> None:
     waiting = _waiting(line)
     for job, part in waiting:
         blocked = part.state is PartState.PLANNED or not _may_try(part, live, now)
-        if blocked and not limited:
-            continue  # on its way to OpenAI, or not found there yet; others need not wait for that
+        refused = part.state is PartState.PLANNED and part.held is not None
+        if blocked and (refused or not limited):
+            continue  # not at OpenAI yet, or not found there; others need not wait for that
         if blocked or room <= 0:
             if limited:
                 queue.behind.update([job.job_id, *(other.job_id for other, _ in waiting)])

@@ -7,7 +7,6 @@ batch is looked for in the list by that mark before another one is made.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -88,8 +87,7 @@ class Sending(NamedTuple):
                 report += self._drop(job, other, openai)
             return report
         if certain:
-            back = part.but(state=PartState.UPLOADED, sender=None)
-            self.jobs.change(job.job_id, lambda job: _instead(job, part, back))
+            self.jobs.change(job.job_id, lambda job: self._released(job, part))
         return Report()
 
     def register(self, job: Job, part: Part) -> None:
@@ -140,6 +138,13 @@ class Sending(NamedTuple):
             return Report()
         return self._made(job, part, batches[-1], openai) if batches else Report()
 
+    def _released(self, job: Job, part: Part) -> Job | None:
+        """Let a part be sent again that has no batch; later each time, and not for ever."""
+        now = self.clock()
+        back = held(part.but(state=PartState.UPLOADED, sender=None), Why.UNCERTAIN, now)
+        noted = _instead(job, part, back)
+        return noted and self.narrator.waiting(noted, Why.UNCERTAIN, now)
+
     def _uncertain(self, job: Job, part: Part) -> Job | None:
         """Wait for the list to tell; for so long, at last, that no batch can be running."""
         now = self.clock()
@@ -151,10 +156,15 @@ class Sending(NamedTuple):
 
     def _drop(self, job: Job, batch: Batch, openai: OpenAI) -> Report:
         """Cancel a batch that is one too many; this must not happen, so it is told."""
-        with suppress(EndedError):
+        became = "cancelled"
+        try:
             openai.cancel(batch.id)
-        error = OrphanError("a second batch of one part was found, and cancelled")
-        return Report(problems=[Problem(error, job.account, batch.id)])
+        except EndedError:
+            became = "has ended"
+        except OpenAIError as error:
+            became = f"is to be cancelled by hand: {error}"
+        told = OrphanError(f"a second batch of one part was found, and {became}")
+        return Report(problems=[Problem(told, job.account, batch.id)])
 
 
 def new_batch(job: Job, part: Part) -> NewBatch:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from batchwatch.errors import (
     BadMessageError,
     LostLeaseError,
+    LostObjectError,
     OpenAIError,
     OutOfTimeError,
 )
 from batchwatch.record import QUEUE, Lease
 from batchwatch.report import Problem, Report
-from batchwatch.submit.desk import to_upload
+from batchwatch.submit.desk import ORDER_AGAIN, to_upload
 from batchwatch.submit.following import held, refused, why_refused
 from batchwatch.submit.inbox_queue import Dropped, read_message
 from batchwatch.submit.intake import NotTakenError
@@ -83,10 +84,12 @@ class Submitter(NamedTuple):
         if taken.lease is None or taken.lease.owner != shift.owner:
             late = taken.lease.until - self.clock() if taken.lease else _FEW
             return Report() if taken.stage is Stage.DONE else Report(again=max(_FEW, late))
+        back: Lease | None = Lease(owner=QUEUE, until=self.clock() + ORDER_AGAIN)
         try:
             report = self._advance(taken, shift)
-        finally:
-            self.jobs.change(job_id, partial(_laid_down, owner=shift.owner))
+            back = None
+        finally:  # what was not done comes again by its message; it needs no other order
+            self.jobs.change(job_id, partial(_laid_down, owner=shift.owner, back=back))
         return report + self.desk.deliver(job_id)
 
     def _begun(self, said: Dropped) -> Job:
@@ -96,7 +99,7 @@ class Submitter(NamedTuple):
             Job(
                 job_id=job_id,
                 key=found.key,
-                version=found.version,
+                version=said.version,
                 size=found.size,
                 arrived=said.time.timestamp(),
             )
@@ -145,6 +148,9 @@ class Submitter(NamedTuple):
             name = f"{job.job_id}-{part.number:04d}.jsonl"
             try:
                 file = openai.upload(name, part.size, partial(self.archive.read, part.key))
+            except LostObjectError as error:
+                self._not_uploaded(job, part, OpenAIError(str(error), status=400))
+                return Report(problems=[Problem(error, job.account)])
             except OpenAIError as error:
                 self._not_uploaded(job, part, error)
                 return Report(problems=[Problem(error, job.account)])
@@ -192,9 +198,9 @@ def _taken_up(job: Job, *, shift: Shift, now: float) -> Job | None:
     return job.but(lease=Lease(owner=shift.owner, until=shift.until))
 
 
-def _laid_down(job: Job, *, owner: str) -> Job | None:
+def _laid_down(job: Job, *, owner: str, back: Lease | None) -> Job | None:
     ours = job.lease is not None and job.lease.owner == owner
-    return job.but(lease=None) if ours else None
+    return job.but(lease=back) if ours else None
 
 
 def _instead(job: Job, *, part: Part, other: Part) -> Job | None:

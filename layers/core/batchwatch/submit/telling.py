@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.events import ArchivedFile, event_id, moment
 from batchwatch.job_events import JobEvent, JobEventData, JobPart, JobTotals, Waiting
-from batchwatch.record import FileState
 from batchwatch.submit.job import UNSENT, Outcome, PartState, Stage
 
 if TYPE_CHECKING:
@@ -33,10 +32,10 @@ class Narrator(NamedTuple):
     def submitted(self, job: Job, now: float) -> Job:
         """Tell, once, that every part that can have a batch has one."""
         sent = all(part.state not in {*UNSENT, PartState.SENDING} for part in job.parts)
-        if job.submitted or job.cancelled or not sent or not _any_batch(job):
+        if job.cancelled or not sent or not _any_batch(job):
             return job
-        job = job.but(submitted=True, waiting=None, waiting_since=None)
-        return self._tell(job, "submitted", now)
+        told, job = job.submitted, job.but(submitted=True, waiting=None, waiting_since=None)
+        return job if told else self._tell(job, "submitted", now)
 
     def waiting(self, job: Job, why: Why, now: float) -> Job:
         """Tell why a job waits, once for each reason."""
@@ -118,5 +117,5 @@ def _files(job: Job) -> dict[str, ArchivedFile]:
     return {
         role.value: ArchivedFile.model_validate(file.model_dump(include=fields))
         for role, file in job.merged.items()
-        if file.state is FileState.ARCHIVED
+        if file.state.final
     }

@@ -22,6 +22,7 @@ class Why(StrEnum):
     RATE_LIMITED = "rate_limited"
     UNREACHABLE = "unreachable"
     ACCOUNT_REFUSED = "account_refused"
+    FORBIDDEN = "forbidden"
     FILE_NOT_READY = "file_not_ready"
     UNCERTAIN = "uncertain"
 
