@@ -247,7 +247,7 @@ def _merged(job: int, **sizes: tuple[int, int]) -> dict[str, ArchivedFile]:
 
 def sample_jobs() -> list[Event]:
     """Every outcome of a job, and a batch of one that found no room."""
-    report = f"s3://{BUCKET}/inbox-rejected/{{}}.report.jsonl".format
+    report = f"s3://{BUCKET}/inbox-rejected/{{}}/{{}}/report.json".format
     first = _part(1, 50_000, status="completed", completed=49_988, failed=12)
     ended = (first, _part(2, 10_000, status="completed", completed=10_000, failed=0))
     full = _batch(
@@ -264,7 +264,7 @@ def sample_jobs() -> list[Event]:
             "products.jsonl",
             parts=ended,
             rejected=3,
-            report=report("products.jsonl"),
+            report=report("products.jsonl", JOB(1)),
             totals=JobTotals(requests=60_000, completed=59_988, failed=12, unfinished=0),
             files=_merged(1, output=(59_988, 46_511_022), error=(12, 3725)),
         ),
@@ -274,7 +274,8 @@ def sample_jobs() -> list[Event]:
             "tickets.jsonl",
             account="unknown",
             requests=0,
-            reason='It is to be sent for the account "serach", which the secret does not have.',
+            reason="the secret has no usable account 'serach'; the option account may name one of "
+            "these: default, search",
         ),
         job_event(
             "waiting",

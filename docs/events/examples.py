@@ -117,7 +117,7 @@ def batch_example(kind: str) -> BatchEvent:
 
 
 JOB = "job_000000000000000000000001"
-_REPORT = "s3://amzn-s3-demo-bucket/inbox-rejected/nightly.jsonl.report.jsonl"
+_REPORT = f"s3://amzn-s3-demo-bucket/inbox-rejected/nightly.jsonl/{JOB}/report.json"
 _MERGED = f"s3://amzn-s3-demo-bucket/jobs/account=default/created=2026-11-21/{JOB}"
 
 
@@ -188,7 +188,7 @@ JOBS: dict[str, tuple[int, int, dict[str, Any]]] = {
         {
             "requests": 0,
             "rejected": 60_003,
-            "reason": "No line is a request for a batch; the first: it is not JSON.",
+            "reason": "none of the first 1000 lines is a request; is this JSONL, one object a line?",
         },
     ),
 }
