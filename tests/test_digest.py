@@ -340,11 +340,12 @@ def test_a_job_comes_with_its_batches_and_before_those_that_fare_as_badly() -> N
 def test_the_end_of_a_job_is_told_with_counts_parts_lines_set_aside_and_place() -> None:
     entry = next(e for e in digest(*sample_jobs()).entries if e.subject == JOB(1))
     place = "s3://batchwatch-bucket-7xk2m9q4w1"
+    rejected = f"{place}/inbox-rejected"
     assert dict(entry.facts) == {
         "Job": "account default · gpt-5-mini · /v1/responses",
         "Requests": "59,988 of 60,000 succeeded, 12 failed",
         "Parts": "2 completed",
-        "Rejected": f"{place}/inbox-rejected/products.jsonl.report.jsonl  3 lines set aside",
+        "Rejected": f"{rejected}/products.jsonl/{JOB(1)}/report.json  3 lines set aside",
         "Files": f"{place}/jobs/account=default/created=2026-10-21/{JOB(1)}/  "
         "output.jsonl, 59,988 lines, 46.5 MB; error.jsonl, 12 lines, 3.7 kB",
         "Next": "The reasons are in error.jsonl. Those that did not succeed can be sent again.",

@@ -188,7 +188,7 @@ JOBS: dict[str, tuple[int, int, dict[str, Any]]] = {
         {
             "requests": 0,
             "rejected": 60_003,
-            "reason": "none of the first 1000 lines is a request; is this JSONL, one object a line?",
+            "reason": "none of the first 1000 lines is a request; is this JSONL?",
         },
     ),
 }
