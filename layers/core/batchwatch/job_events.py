@@ -130,11 +130,16 @@ class JobEvent(Envelope):
 
     @property
     def outcome(self) -> str | None:
-        """How much of a job that has ended succeeded: all, some, none; lines set aside did not."""
+        """How much of a job that has ended succeeded: all, some, none.
+
+        Lines set aside did not, nor is all there where a merged file is not.
+        """
         totals = self.data.totals
         if totals is None:
             return None
-        lacking = self.data.rejected or any(part.reason for part in self.data.parts)
+        files = (self.data.files or {}).values()
+        unmerged = any(file.state != "archived" for file in files)
+        lacking = unmerged or self.data.rejected or any(part.reason for part in self.data.parts)
         if 0 < totals.completed == totals.requests and not lacking:
             return "all"
         return "some" if totals.completed else "none"
