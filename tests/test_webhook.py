@@ -146,7 +146,7 @@ def test_what_openai_cannot_be_asked_about_is_wanted_again_later(world: World) -
         world.restart()
         world.openai.faults = [Fault("GET /v1/batches/", times=-1, **trouble)]
         began = time.monotonic()
-        heard = world.runtime.webhook.hear(webhook(batch_id, world.clock.now), patience=0.3)
+        heard = world.runtime.webhook.hear(webhook(batch_id, world.clock.now), patience=0.8)
         assert time.monotonic() - began < 4
         assert heard.answer is Answer.LATER
         assert [problem.batch_id for problem in heard.report.problems] == [batch_id]

@@ -117,9 +117,9 @@ class Rehearsal:
         for queue in ("ArchiveQueueUrl", "RelayQueueUrl"):
             url = self._service.outputs[queue]
             self._sqs.send_message(QueueUrl=url, MessageBody="neither order nor event")
-        self._sent.drop()
         heard = self._batch("heard", ended)
         told = self._tell(heard)
+        self._sent.drop()
         return told + self._wait(listener, chat, {cut, other, leftover, forgotten, heard})
 
     def _ask_the_bus(self) -> None:
@@ -169,7 +169,8 @@ class Rehearsal:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             self._service.tick()
-            self._sent.tick()
+            if self._sent.left():
+                self._sent.tick()
             self._on_bus |= {message["detail"]["id"] for message in self._given_on()}
             self._notices.news()
             self._chat += "".join(chat.news())
