@@ -18,7 +18,6 @@ from tests import plans
 from tests.dropped import (
     OTHER,
     asked,
-    finished,
     kinds,
     merged,
     only,
@@ -235,7 +234,7 @@ def test_where_another_object_lies_in_the_place_of_the_results_it_stays_and_that
     until_it_is_merged(world, job)
     key = f"jobs/account={ACCOUNT}/created=2026-11-18/{job}/{Role.OUTPUT}.jsonl"
     world.runtime.s3.put_object(Bucket="bucket", Key=key, Body=b"{}\n")
-    for _ in range(10):
+    for _ in range(2):
         world.submit()
         world.tick(after=60)
     assert world.job(job).outcome is Outcome.COMPLETED
@@ -258,9 +257,7 @@ def test_a_part_whose_requests_are_gone_is_refused_with_that_reason(world: World
     part = world.job(job).part(1)
     assert part.state is PartState.REFUSED
     assert part.reason == f"s3://bucket/{gone} is not there any more"
-    done = finished(world, job)
-    assert (done.outcome, done.part(2).status) == (Outcome.COMPLETED, "completed")
-    assert told(world)[-1].outcome == "some"
+    assert world.job(job).part(2).state is PartState.LIVE
 
 
 def refused_by_the_limit(times: int, *, live: int) -> Part:
