@@ -157,7 +157,15 @@ def is_distrusted(world: World) -> None:
     marks.distrust(ACCOUNT, world.clock.now + 30 * DAY)
 
 
-@pytest.mark.parametrize("spoil", [cannot_be_read, has_odd_rows, has_no_end, is_distrusted])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        cannot_be_read,
+        is_distrusted,
+        pytest.param(has_odd_rows, marks=pytest.mark.full),
+        pytest.param(has_no_end, marks=pytest.mark.full),
+    ],
+)
 def test_while_the_list_cannot_tell_nothing_is_made_and_after_days_the_part_is_given_up(
     world: World, spoil: Callable[[World], None]
 ) -> None:

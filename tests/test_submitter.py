@@ -223,6 +223,7 @@ def test_what_is_refused_for_now_is_told_and_sent_as_soon_as_it_may(
     assert len(world.openai.uploads) == len(world.openai.created) == len(reasons)
 
 
+@pytest.mark.full
 def test_an_openai_that_is_not_there_is_waited_for(world: World) -> None:
     account = {"api_key": KEY, "base_url": world.openai.base_url}
     secret = json.dumps({"accounts": {ACCOUNT: account}})
@@ -237,6 +238,7 @@ def test_an_openai_that_is_not_there_is_waited_for(world: World) -> None:
     assert kinds(told(world)) == ["waiting", "submitted", "completed"]
 
 
+@pytest.mark.full
 def test_a_limit_of_creations_an_hour_is_waited_for(world: World) -> None:
     world.openai.creations_per_hour = 2
     sidecar(world, "a", part_requests=1)
@@ -283,6 +285,7 @@ def test_a_batch_that_nobody_registered_is_watched_without_discovery_too(world: 
     assert finished(world, job).outcome is Outcome.COMPLETED
 
 
+@pytest.mark.full
 def test_a_batch_that_openai_forgot_ends_its_job(world: World) -> None:
     job = world.drop("a.jsonl", asked(1))
     world.submit()

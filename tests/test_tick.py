@@ -192,7 +192,10 @@ def account_that_is_gone(world: World) -> str:
     return job
 
 
-@pytest.mark.parametrize("failing", [merge_that_fails, account_that_is_gone])
+@pytest.mark.parametrize(
+    "failing",
+    [merge_that_fails, pytest.param(account_that_is_gone, marks=pytest.mark.full)],
+)
 def test_work_that_fails_is_ordered_once_and_again_only_if_its_order_is_lost(
     world: World, failing: Any
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.mishap.schedules import BATCHES, CASES, UNPOLLED, WITH_WEBHOOKS, Case, calm
 
-EVERY = 130
+EVERY = 200
 """By default one point in so many is tried, others for each kind."""
 ONE_IN = 12
 """By default so few of the cases with webhooks are tried: they cost as much as all the others."""

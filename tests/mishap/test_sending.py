@@ -12,7 +12,7 @@ from tests.mishap.mutants import Mutant, living
 from tests.mishap.sending_mutants import SENDING_MUTANTS
 from tests.mishap.sending_schedules import CASES, DROPS, Case, calm
 
-BY_DEFAULT = [Case("dropped", kind) for kind in ("dies-after", "settled-before", "cancel-after")]
+BY_DEFAULT = [Case("dropped", kind) for kind in ("dies-after", "cancel-after")]
 
 
 @pytest.mark.parametrize(

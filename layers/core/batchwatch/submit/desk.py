@@ -93,13 +93,16 @@ class Desk(NamedTuple):
             report += self.cancel(job)
         for part in job.parts:
             if part.state is PartState.SENDING:
-                report += self.sending.settle(job, part, self._openai(job.account))
+                report += guarded(job.account, partial(self._settle, job, part))
             elif part.state is PartState.LIVE:
                 self._follow(job, part, live[part.line])
         job = self.jobs.change(job.job_id, self.moved_on).job
         if _needs_a_worker(job, self.clock()):
             self._order(job)
         return report + Report.of(self.outbox.deliver(job))
+
+    def _settle(self, job: Job, part: Part) -> Report:
+        return self.sending.settle(job, part, self._openai(job.account))
 
     def _follow(self, job: Job, part: Part, live: int) -> None:
         """Take in what is known of the batch of a part."""
