@@ -37,7 +37,7 @@ _WAY = {
     "cancelled": ["in_progress", "cancelling", "cancelled"],
 }
 
-modest = settings(max_examples=40, deadline=None, print_blob=True)
+modest = settings(max_examples=25, deadline=None, print_blob=True)
 
 
 def batch(status: str = "completed", **changes: Any) -> dict[str, Any]:

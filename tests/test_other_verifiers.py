@@ -331,7 +331,7 @@ def compare(asked: Request) -> None:
             assert [each for each in differences if other in each.others and each.applies(asked)]
 
 
-@settings(modest, max_examples=250)
+@settings(modest, max_examples=150)
 @given(requests())
 def test_nobody_else_decides_otherwise_but_where_it_is_listed(asked: Request) -> None:
     compare(asked)
