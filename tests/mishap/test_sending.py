@@ -48,8 +48,8 @@ def test_a_mishap_at_any_call_sends_nothing_twice_and_forgets_nothing(case: Case
 @pytest.mark.parametrize(
     "mutant",
     [
-        pytest.param(mutant, id=name, marks=[pytest.mark.full] * (number > 0))
-        for number, (name, mutant) in enumerate(SENDING_MUTANTS.items())
+        pytest.param(mutant, id=name, marks=pytest.mark.full)
+        for name, mutant in SENDING_MUTANTS.items()
     ],
 )
 def test_a_wrong_design_of_sending_is_found_out(mutant: Mutant) -> None:

@@ -144,6 +144,7 @@ _ANSWER: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
+@pytest.mark.full
 def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_second() -> None:
     with deployed(ArchiveInput="on") as stack:
         example = Example(stack)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from local.__main__ import main
 from local.deploy import ROOT
 from local.scenario import scenario
 from local.simulator import Script, SimulatedOpenAI
@@ -200,16 +201,30 @@ def test_a_key_that_is_refused_is_shown_and_makes_the_run_fail() -> None:
     assert "sk-wrong" not in ran.stdout + ran.stderr
 
 
-def test_an_unusable_command_line_says_what_to_do() -> None:
-    no_key = run("--track", "b", OPENAI_API_KEY="")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--track", "b"], "--api-key"),
+        (["--size", "huge"], "200MB"),
+        (["--every", "nan"], "seconds"),
+        (["--api-key", KEY, "--track", "b", "--base-url", "http://a.example"], "https"),
+        (["--api-key", KEY, "--track", "../b"], "not a usable id"),
+        (["--help"], "--archive"),
+    ],
+)
+def test_an_unusable_command_line_says_what_to_do(
+    options: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setattr(sys, "argv", command(*options)[2:])
 
-    assert no_key.returncode != 0
-    assert "--api-key" in no_key.stderr
-    assert "200MB" in run("--size", "huge").stderr
-    assert "seconds" in run("--every", "nan").stderr
-    assert "https" in run("--api-key", KEY, "--track", "b", "--base-url", "http://a.example").stderr
-    assert "not a usable id" in run("--api-key", KEY, "--track", "../b").stderr
-    assert "--archive" in run("--help").stdout
+    with pytest.raises(SystemExit):
+        main()
+
+    assert said in "".join(capsys.readouterr())
 
 
 @pytest.fixture

@@ -104,8 +104,8 @@ class Rehearsal:
         self._service.put_key(KEY, self._openai.base_url, [SECRET], self._notices.slack.url)
         self._ask_the_bus()
         ended = time.time() - 5000
-        cut = self._batch("cut", ended, output_bytes=40_000_000)
-        self._spoil(cut, {"cut_after": 35_000_000}, {"cut_after": 0})  # goes on in another try
+        cut = self._batch("cut", ended, output_bytes=25_000_000)
+        self._spoil(cut, {"cut_after": 20_000_000}, {"cut_after": 0})  # goes on in another try
         other = self._batch("other", ended, output_bytes=20_000_000)
         self._spoil(other, {"cut_after": 15_000_000}, {"whole": True})  # cannot be gone on with
         leftover = self._batch("leftover", ended)

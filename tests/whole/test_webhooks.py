@@ -42,6 +42,7 @@ def taken(sender: Webhooks) -> set[str]:
     return {attempt.batch_id for attempt in sender.attempts if attempt.taken}
 
 
+@pytest.mark.full
 def test_webhooks_sent_twice_late_or_lost_at_first_tell_of_every_end_between_two_polls() -> None:
     mischief = Mischief(twice=0.5, late=0.4, lost=0.4, seed=fresh_seed())
     with deployed(Webhooks="on", Schedule="rate(1 day)") as stack:
