@@ -94,10 +94,11 @@ def test_a_file_is_sent_in_parts_beside_the_batches_of_the_scenario(tmp_path: Pa
     ran = run("--json", "--submit", str(file), "--scenario", *archive)
 
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 1
+    assert "questions.jsonl: 1 line was not sent; s3://" in ran.stderr
     assert sum(line["kind"] == "batch" for line in lines) == len(scenario()) + 2
     (job,) = (line for line in lines if line["kind"] == "job")
-    assert (job["status"], job["faults"], job["data"]["rejected"]) == ("completed", [], 1)
+    assert (job["status"], len(job["faults"]), job["data"]["rejected"]) == ("completed", 1, 1)
     assert [part["requests"] for part in job["data"]["parts"]] == [3, 2]
     assert sorted(answered(tmp_path / "archive")) == [f"request-{n}" for n in range(5)]
 
