@@ -87,7 +87,7 @@ CASES = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.full] * (i % 3 > 0)) for i, n in enumerate(CASES)]
+    "name", [pytest.param(n, marks=[pytest.mark.full] * (i % 6 > 0)) for i, n in enumerate(CASES)]
 )
 def test_every_batch_reaches_its_end_though_the_list(world: World, name: str) -> None:
     case = CASES[name]

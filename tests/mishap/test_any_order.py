@@ -29,7 +29,7 @@ SETTINGS = settings(
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
-    max_examples=3,
+    max_examples=2,
     stateful_step_count=12,
 )
 scripts = st.sampled_from([script for several in BATCHES.values() for script in several])

@@ -11,7 +11,7 @@ from tests.mishap.schedules import Case
 @pytest.mark.parametrize(
     "mutant",
     [
-        pytest.param(mutant, id=name, marks=[pytest.mark.full] * (number % 20 > 0))
+        pytest.param(mutant, id=name, marks=[pytest.mark.full] * (number % 40 > 0))
         for number, (name, mutant) in enumerate(MUTANTS.items())
     ],
 )
