@@ -57,18 +57,13 @@ class DeadLetters:
         self._sqs.send_message(QueueUrl=self._queue, MessageBody=message["body"] or "-")
 
 
-class Orders:
-    """The queue and its dead letters."""
+class WorkQueue:
+    """A queue that is worked off, and its dead letters."""
 
     def __init__(self, sqs: SQSClient, *, queue: str, dead_letters: str = "") -> None:
         self._sqs = sqs
         self._queue = queue
         self._dead_letters = DeadLetters(sqs, dead_letters)
-
-    def give(self, account: str, batch_id: str) -> None:
-        """Ask for a batch to be archived."""
-        order = Order(subject=batch_id, data=_Data(account=account))
-        self._sqs.send_message(QueueUrl=self._queue, MessageBody=order.model_dump_json())
 
     def again(self, message: dict[str, Any], seconds: float) -> None:
         """Let a message that was not done come back after `seconds` instead of its timeout."""
@@ -81,3 +76,12 @@ class Orders:
     def set_aside(self, message: dict[str, Any]) -> None:
         """Put a message that no try can help among the dead letters."""
         self._dead_letters.take(message)
+
+
+class Orders(WorkQueue):
+    """The archive queue."""
+
+    def give(self, account: str, batch_id: str) -> None:
+        """Ask for a batch to be archived."""
+        order = Order(subject=batch_id, data=_Data(account=account))
+        self._sqs.send_message(QueueUrl=self._queue, MessageBody=order.model_dump_json())

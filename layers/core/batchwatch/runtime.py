@@ -222,7 +222,7 @@ class Runtime:
     @cached_property
     def _inbox_queue(self) -> InboxQueue:
         s = self.settings
-        return InboxQueue(self.sqs, s.inbox_queue, DeadLetters(self.sqs, s.inbox_dead_letters))
+        return InboxQueue(self.sqs, queue=s.inbox_queue, dead_letters=s.inbox_dead_letters)
 
     @cached_property
     def _narrator(self) -> Narrator:

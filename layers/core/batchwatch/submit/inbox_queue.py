@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotations
-from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, ValidationError
 
 from batchwatch.errors import BadMessageError
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
-    from batchwatch.orders import DeadLetters
+from batchwatch.orders import WorkQueue
 
 
 class _Object(BaseModel):
@@ -68,28 +63,11 @@ def read_message(body: str) -> Dropped | WorkOrder:
         raise BadMessageError(f"neither an object nor an order: {type(error).__name__}") from error
 
 
-class InboxQueue:
-    """The queue and its dead letters."""
-
-    def __init__(self, sqs: SQSClient, queue: str, dead_letters: DeadLetters) -> None:
-        self._sqs = sqs
-        self._queue = queue
-        self._dead_letters = dead_letters
+class InboxQueue(WorkQueue):
+    """The queue of what was dropped, and of our own orders."""
 
     def order(self, job_id: str) -> None:
         """Ask a worker to see to a job."""
         self._sqs.send_message(
             QueueUrl=self._queue, MessageBody=WorkOrder(job=job_id).model_dump_json()
         )
-
-    def again(self, message: dict[str, Any], seconds: float) -> None:
-        """Let a message that was not done come back after `seconds` instead of its timeout."""
-        self._sqs.change_message_visibility(
-            QueueUrl=self._queue,
-            ReceiptHandle=message["receiptHandle"],
-            VisibilityTimeout=max(0, round(seconds)),
-        )
-
-    def set_aside(self, message: dict[str, Any]) -> None:
-        """Put a message that no try can help among the dead letters."""
-        self._dead_letters.take(message)

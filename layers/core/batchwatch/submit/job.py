@@ -199,6 +199,10 @@ class Job(_Known):
         parts = (*self.parts[: part.number - 1], part, *self.parts[part.number :])
         return self.but(parts=parts)
 
+    def instead(self, part: Part, other: Part) -> Self | None:
+        """Put a part in the place of what it was; None if that is something else by now."""
+        return self.with_part(other) if self.part(part.number) == part else None
+
     def leased(self, now: float) -> bool:
         """Whether somebody works on it."""
         return self.lease is not None and self.lease.until > now

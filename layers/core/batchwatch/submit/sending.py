@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-from batchwatch.creating import NewBatch
+from batchwatch.creating import MOST_PAIRS, NewBatch
 from batchwatch.errors import BadAnswerError, EndedError, OpenAIError, OrphanError, ParameterError
 from batchwatch.report import Problem, Report
 from batchwatch.submit.following import held, line_held, refused, why_refused
@@ -39,7 +39,6 @@ JUST_BEFORE = 60
 OVER = 3 * 24 * 3600
 """Seconds after which any batch has ended."""
 _NAMES = ("name", "title", "job", "description")
-_MOST_PAIRS = 16
 
 
 class Sending(NamedTuple):
@@ -97,7 +96,7 @@ class Sending(NamedTuple):
     def _taken(self, job: Job, turn: Turn, sender: str) -> Job | None:
         part = turn.part
         sent = part.but(state=PartState.SENDING, sender=sender, sent_at=self.clock())
-        return None if job.cancelled else _instead(job, part, sent)
+        return None if job.cancelled else job.instead(part, sent)
 
     def _made(self, job: Job, part: Part, batch: Batch, openai: OpenAI) -> Report:
         def note(job: Job) -> Job | None:
@@ -122,7 +121,7 @@ class Sending(NamedTuple):
         back = held(back, why, now, live) if why else refused(back, str(error))
 
         def note(job: Job) -> Job | None:
-            noted = _instead(job, part, back)
+            noted = job.instead(part, back)
             if noted and why:
                 return self.narrator.waiting(line_held(noted, back), why, now)
             return noted and self.narrator.submitted(noted, now)
@@ -142,7 +141,7 @@ class Sending(NamedTuple):
         """Let a part be sent again that has no batch; later each time, and not for ever."""
         now = self.clock()
         back = held(part.but(state=PartState.UPLOADED, sender=None), Why.UNCERTAIN, now)
-        noted = _instead(job, part, back)
+        noted = job.instead(part, back)
         return noted and self.narrator.waiting(noted, Why.UNCERTAIN, now)
 
     def _uncertain(self, job: Job, part: Part) -> Job | None:
@@ -150,7 +149,7 @@ class Sending(NamedTuple):
         now = self.clock()
         if now >= (part.sent_at or 0) + OVER:
             unknown = "OpenAI did not tell whether it made a batch of this part; see its list"
-            return _instead(job, part, refused(part, unknown))
+            return job.instead(part, refused(part, unknown))
         still = job.part(part.number) == part
         return self.narrator.waiting(job, Why.UNCERTAIN, now) if still else None
 
@@ -171,7 +170,7 @@ def new_batch(job: Job, part: Part) -> NewBatch:
     """Put together what is asked of OpenAI: as the owner wants it, and marked as ours."""
     options = job.options
     metadata = {**options.metadata, MARK: job.mark(part)}
-    if len(metadata) < _MOST_PAIRS and not any(name in metadata for name in _NAMES):
+    if len(metadata) < MOST_PAIRS and not any(name in metadata for name in _NAMES):
         name = job.key.rpartition("/")[2][:400]
         several = len(job.parts) > 1
         metadata["name"] = f"{name} {part.number}/{len(job.parts)}" if several else name
@@ -219,8 +218,3 @@ def _adopted(job: Job, part: Part, batch: Batch) -> Job | None:
     wanting = now.state in {PartState.SENDING, PartState.UPLOADED} and now.round == part.round
     live = now.but(state=PartState.LIVE, batch_id=batch.id, sender=None)
     return job.with_part(live) if wanting else None
-
-
-def _instead(job: Job, part: Part, other: Part) -> Job | None:
-    """Put a part in the place of what it was; None if that is something else by now."""
-    return job.with_part(other) if job.part(part.number) == part else None

@@ -155,7 +155,7 @@ class Submitter(NamedTuple):
                 self._not_uploaded(job, part, error)
                 return Report(problems=[Problem(error, job.account)])
             there = part.but(state=PartState.UPLOADED, file_id=file.id, uploaded_at=self.clock())
-            job = self.jobs.change(job.job_id, partial(_instead, part=part, other=there)).job
+            job = self.jobs.change(job.job_id, partial(Job.instead, part=part, other=there)).job
             if job.cancelled:
                 break
         return Report()
@@ -165,7 +165,7 @@ class Submitter(NamedTuple):
         after = held(part, why, now) if why else refused(part, str(error))
 
         def note(job: Job) -> Job | None:
-            noted = _instead(job, part=part, other=after)
+            noted = job.instead(part, after)
             return self.narrator.waiting(noted, why, now) if noted and why else noted
 
         self.jobs.change(job.job_id, note)
@@ -201,7 +201,3 @@ def _taken_up(job: Job, *, shift: Shift, now: float) -> Job | None:
 def _laid_down(job: Job, *, owner: str, back: Lease | None) -> Job | None:
     ours = job.lease is not None and job.lease.owner == owner
     return job.but(lease=back) if ours else None
-
-
-def _instead(job: Job, *, part: Part, other: Part) -> Job | None:
-    return job.with_part(other) if job.part(part.number) == part else None
