@@ -85,7 +85,7 @@ def build_layer(folder: Path) -> Path:
     built = subprocess.run(command, check=False, capture_output=True, text=True)
     if built.returncode:
         raise EmulatorError(f"the layer could not be built:\n{built.stderr[-2000:]}")
-    leave_out = shutil.ignore_patterns("__pycache__")
+    leave_out = shutil.ignore_patterns("__pycache__", "cli")
     shutil.copytree(source / "batchwatch", target / "batchwatch", ignore=leave_out)
     return target.parent
 

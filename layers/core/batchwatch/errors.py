@@ -29,7 +29,8 @@ BatchwatchError
 ├── RefusedJobError          a file of which no batch is made
 ├── OrphanError              a batch of ours that is one too many
 ├── LedgerRowError           a row of the table that cannot be read
-└── BadMessageError          a queue message of the wrong shape
+├── BadMessageError          a queue message of the wrong shape
+└── CommandError             a command that cannot be done (cli/trouble.py)
 """
 
 import re

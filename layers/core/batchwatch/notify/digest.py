@@ -241,7 +241,7 @@ def _entry(
         account=clean(last.data.account),
         subject=clean(last.subject, 512),
         said=said,
-        title=_title(best(events)),
+        title=title(best(events)),
         facts=tuple(Fact(name, text) for name, text in facts_of(events, said, bucket, cost)),
         events=tuple(events),
         end=end,
@@ -274,7 +274,7 @@ def _end_said(batch: Batch) -> str:
     return "completed with errors" if outcome(batch) == "some" else "completed"
 
 
-def _title(batch: Batch) -> str:
+def title(batch: Batch) -> str:
     """The name that its metadata gives it, by one of the usual keys; else its id."""
     metadata = batch.metadata or {}
     for key in _NAMES:

@@ -1,0 +1,164 @@
+"""The deployed stack: its names, found by its outputs, and what is to be done with each.
+
+The command line's one place where things are put together; each client is made when first used.
+"""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from batchwatch.archive import Archive
+from batchwatch.batch import safe_id
+from batchwatch.cli.catalogue import Catalogue
+from batchwatch.cli.trouble import Code, CommandError
+from batchwatch.ledger import Ledger
+from batchwatch.orders import Orders
+from batchwatch.prices import prices_of
+from batchwatch.publish import Publisher
+from batchwatch.submit.jobs import Jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from batchwatch.items import Row
+    from batchwatch.prices import Prices
+    from batchwatch.record import Record
+
+_CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=60,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    user_agent_extra="batchwatch-cli",
+)
+
+
+class Stack:
+    """One stack in one account and region of AWS; nothing is asked until it is needed."""
+
+    def __init__(self, name: str, profile: str | None = None, region: str | None = None) -> None:
+        self.name = name
+        self._profile, self._region = profile, region
+
+    @cached_property
+    def _session(self) -> Any:
+        if self._profile or self._region:
+            return boto3.Session(profile_name=self._profile, region_name=self._region)
+        return boto3
+
+    @cached_property
+    def client(self) -> Any:
+        """Return a way to a service of AWS by its name; the same for each."""
+        return cache(lambda service: self._session.client(service, config=_CONFIG))
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        try:
+            answer = self.client("cloudformation").describe_stacks(StackName=self.name)
+        except ClientError as error:
+            if "does not exist" not in error.response["Error"].get("Message", ""):
+                raise
+            region = self.client("cloudformation").meta.region_name
+            raise CommandError(
+                Code.NOT_FOUND,
+                f"there is no stack {self.name!r} in {region}",
+                "give --stack or BATCHWATCH_STACK, and --region or --profile where it is elsewhere",
+            ) from error
+        said: dict[str, Any] = answer["Stacks"][0]
+        return said
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """Names and addresses of what the stack consists of."""
+        return {
+            each["OutputKey"]: each["OutputValue"] for each in self._described.get("Outputs", [])
+        }
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """What the stack was deployed with."""
+        said = self._described.get("Parameters", [])
+        return {each["ParameterKey"]: each.get("ParameterValue", "") for each in said}
+
+    def output(self, name: str) -> str:
+        """Return one of the outputs; CommandError where the stack is of another kind or version."""
+        try:
+            return self.outputs[name]
+        except KeyError as error:
+            raise CommandError(
+                Code.NOT_FOUND,
+                f"the stack {self.name!r} has no output {name}",
+                "it is no stack of batchwatch, or of an older version: sam build && sam deploy",
+            ) from error
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The table of batches."""
+        return Ledger(self.client("dynamodb"), self.output("LedgerTable"))
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """The table of jobs."""
+        return Jobs(self.client("dynamodb"), self.output("JobsTable"))
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket."""
+        return self.output("BucketName")
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The bucket."""
+        return Archive(self.client("s3"), self.bucket)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The ledger as people ask for it."""
+        return Catalogue(
+            self.client("dynamodb"), self.output("LedgerTable"), self.client("s3"), self.bucket
+        )
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """The topic."""
+        return Publisher(self.client("sns"), self.output("EventsTopic"))
+
+    @cached_property
+    def orders(self) -> Orders:
+        """The archive queue."""
+        return Orders(self.client("sqs"), queue=self.output("ArchiveQueueUrl"))
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What tokens cost, by the table and the stack's own parameter."""
+        return prices_of(self.parameters.get("Prices", ""))[0]
+
+    def find(self, batch_id: str, account: str | None = None) -> Record:
+        """Return what is known of a batch; CommandError where it is under none of the accounts."""
+        return next(iter(self.find_all([batch_id], account)))
+
+    def find_all(self, batch_ids: Iterable[str], account: str | None = None) -> list[Record]:
+        """Return what is known of each batch, in that order; CommandError where one is unknown."""
+        wanted = [safe_id(batch_id) for batch_id in batch_ids]
+        accounts = [account] if account else self.catalogue.accounts()
+        rows = self.catalogue.batches((a, b) for a in accounts for b in dict.fromkeys(wanted))
+        by_id = {row.known.batch_id: _readable(row) for row in rows}
+        if unknown := [batch_id for batch_id in wanted if batch_id not in by_id]:
+            where = f"account {account!r}" if account else f"the stack {self.name!r}"
+            raise CommandError(
+                Code.NOT_FOUND,
+                f"{where} knows no batch {', '.join(unknown)}",
+                f"if OpenAI has it, put it under watch: batchwatch track {unknown[0]}",
+            )
+        return [by_id[batch_id] for batch_id in wanted]
+
+
+def _readable(row: Row) -> Record:
+    if row.trouble:
+        cause = f"the ledger's row of {row.known.batch_id} cannot be read: {row.trouble}"
+        raise CommandError(Code.BAD_NEWS, cause, "mend or delete that item of the table")
+    return row.known

@@ -1,0 +1,116 @@
+"""A batch as people and programs are shown it. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from batchwatch.events import outcome
+from batchwatch.record import FileState
+
+if TYPE_CHECKING:
+    from batchwatch.batch import Batch
+    from batchwatch.prices import Prices
+    from batchwatch.record import File, Record
+
+STYLE = {
+    "completed": "green",
+    "failed": "red",
+    "lost": "red",
+    "unreadable": "red",
+    "expired": "yellow",
+    "cancelled": "yellow",
+    "cancelling": "yellow",
+}
+"""Colours by status; a word stands beside each."""
+
+
+def status_of(known: Record) -> str:
+    """Return the status that was announced; `lost`; or `new` before the first look at it."""
+    if known.lost:
+        return "lost"
+    return known.last_status or (known.batch.named_status if known.batch else "new")
+
+
+def files_of(known: Record) -> str:
+    """Say in a word what became of the files: archived, archiving, incomplete; empty before."""
+    if not known.files:
+        return ""
+    if not known.archived:
+        return "archiving"
+    lost = {FileState.GONE, FileState.FAILED}
+    return "incomplete" if any(f.state in lost for f in known.files.values()) else "archived"
+
+
+def good(known: Record) -> bool:
+    """Whether a batch came to the end that was hoped for: completed, some answers, all files."""
+    completed = status_of(known) == "completed"
+    answered = known.batch is None or outcome(known.batch) != "none"
+    return completed and answered and files_of(known) != "incomplete"
+
+
+def over(known: Record) -> bool:
+    """Whether nothing more will happen: it has ended, and its files have; or it is lost."""
+    return known.abandoned or known.lost or (known.terminal and known.archived)
+
+
+def seconds_left(known: Record) -> float | None:
+    """Estimate from its pace until it was last seen how long the requests will take from then."""
+    batch = known.batch
+    if known.terminal or batch is None or not batch.counts or batch.in_progress_at is None:
+        return None
+    taken, done = known.progressed_at - batch.in_progress_at, batch.counts.done
+    if taken <= 0 or not done:
+        return None
+    return taken / done * ((batch.counts.total or 0) - done)
+
+
+def said(known: Record, prices: Prices) -> dict[str, Any]:
+    """A batch as one JSON object: what is known, with times in ISO 8601 and UTC; dollars."""
+    batch, left = known.batch, seconds_left(known)
+    cost = prices.cost(batch) if batch else None
+    return {
+        "id": known.batch_id,
+        "account": known.account,
+        "status": status_of(known),
+        "outcome": outcome(batch) if batch else None,
+        "over": over(known),
+        "created_at": iso(known.created_at),
+        "expires_at": iso(batch.expires_at if batch else None),
+        "endpoint": batch.endpoint if batch else None,
+        "model": batch.model if batch else None,
+        "metadata": (batch.metadata or {}) if batch else {},
+        "requests": _counts(batch),
+        "done_by": iso(known.progressed_at + left if left is not None else None),
+        "cost_usd": None if cost is None else float(cost.dollars),
+        "archive": files_of(known) or None,
+        "files": {str(role): _file(file) for role, file in known.files.items()},
+        "stalled": sorted(known.stalled),
+        "tracked": known.tracked,
+    }
+
+
+def _counts(batch: Batch | None) -> dict[str, int] | None:
+    if batch is None or not batch.counts:
+        return None
+    counts = batch.counts
+    return {
+        "total": counts.total or 0,
+        "completed": counts.completed or 0,
+        "failed": counts.failed or 0,
+    }
+
+
+def _file(file: File) -> dict[str, Any]:
+    kept = file.model_dump(
+        mode="json",
+        include={"state", "s3_uri", "bytes", "lines", "crc32", "reason", "location", "tries"},
+    )
+    return {name: value for name, value in kept.items() if value not in (None, 0)}
+
+
+def iso(seconds: float | None) -> str | None:
+    """Write seconds since 1970 as a time in UTC."""
+    if seconds is None:
+        return None
+    return f"{datetime.fromtimestamp(seconds, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
