@@ -109,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         "sent twice, held back or lost at first")  # fmt: skip
     add("--notify", action="store_true",
         help="show every digest as it is mailed, and post it to a stand-in for Slack")  # fmt: skip
+    add("--stay", action="store_true",
+        help="go on after the end until Ctrl-C: for `batchwatch` to look at")  # fmt: skip
     add("--json", action="store_true", help="print one JSON object a line")
     return parser
 
@@ -152,6 +154,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         size=arguments.size,
         webhooks=arguments.webhooks,
         notify=arguments.notify,
+        stay=arguments.stay,
     )
 
 

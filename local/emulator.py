@@ -44,6 +44,14 @@ class Emulator:
         """Where it listens."""
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def variables(self) -> str:
+        """What lets every program that speaks to AWS speak to it; no secret, as it is nobody's."""
+        return (
+            f"AWS_ENDPOINT_URL={self.endpoint} AWS_DEFAULT_REGION={REGION}"
+            " AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test"
+        )
+
     def client(self, service: Any, *, patience: float = 60) -> Any:
         """Return a boto3 client for it; `patience`: seconds to wait for an answer."""
         return boto3.client(

@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -61,7 +61,8 @@ class Options:
     `submit`: files to send. `token_limit`: how many tokens of a model the simulated OpenAI
     enqueues. `scenario`: whether the built-in batches are simulated.
     `webhooks`: whether the simulated OpenAI tells of the ends by itself.
-    `notify`: whether the digests for people are shown as they come.
+    `notify`: whether the digests for people are shown as they come. `stay`: whether it goes on
+    after the end, so that the command line has something to look at.
     """
 
     base_url: str | None = None
@@ -77,6 +78,7 @@ class Options:
     size: int = 0
     webhooks: bool = False
     notify: bool = False
+    stay: bool = False
 
     @property
     def alone(self) -> bool:
@@ -123,7 +125,10 @@ class Run:
             for batch in self.batches.values():
                 if in_time or batch.archived:
                     batch.ask(openai)
-            return self._conclude(service)
+            faults = self._conclude(service)
+            if self.options.stay:
+                self._stay(service, listener)
+            return faults
 
     def _deploy(self, stack: ExitStack, folder: Path) -> Service:
         with ThreadPoolExecutor(1) as pool:
@@ -186,7 +191,8 @@ class Run:
                 batch_id = self.simulated.openai.add(script)
                 self.batches[batch_id] = Batch(batch_id, script.name)
         self.awaited = frozenset(self.batches)
-        self.screen.note(f"{self._watching()} Ctrl-C stops everything.")
+        how = f"Look at it from another terminal: {service.variables} uv run batchwatch list"
+        self.screen.note(f"{self._watching()} Ctrl-C stops everything.\n{how}")
 
     def _watching(self) -> str:
         to = "the API" if self.options.base_url else "a simulated OpenAI: nothing is charged"
@@ -226,6 +232,15 @@ class Run:
             self._look_at(tick.result(), service)
         self._listen(listener, service)
         return not last_call
+
+    def _stay(self, service: Service, listener: Subscriber) -> None:
+        """Go on until Ctrl-C, which then is a good end."""
+        self.screen.note("Everything goes on until Ctrl-C.")
+        with suppress(KeyboardInterrupt):
+            while True:
+                self._look_at(self._tick(service), service)
+                self._listen(listener, service)
+                time.sleep(self.options.every)
 
     def _tick(self, service: Service) -> dict[str, Any]:
         """Call what the schedule calls; return how many problems there were."""

@@ -120,6 +120,7 @@ class Service:
         self._lambda = emulator.client("lambda", patience=180)
         self._ledger = Ledger(emulator.client("dynamodb"), outputs["LedgerTable"])
         self._s3 = emulator.client("s3")
+        self.variables = emulator.variables
 
     def put_key(
         self,

@@ -32,7 +32,12 @@ Profile = Annotated[
 ]
 Region = Annotated[
     str | None,
-    typer.Option("--region", metavar="NAME", help="AWS region. [default: the profile's]"),
+    typer.Option(
+        "--region",
+        envvar="AWS_REGION",  # boto3 itself knows AWS_DEFAULT_REGION only
+        metavar="NAME",
+        help="AWS region. [default: the profile's]",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 AccountName = Annotated[
