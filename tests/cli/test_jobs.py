@@ -1,0 +1,36 @@
+"""`batchwatch jobs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.command_line import batchwatch
+from tests.dropped import asked
+
+if TYPE_CHECKING:
+    from tests.world import World
+
+pytestmark = pytest.mark.usefixtures("stack")
+
+
+def test_open_jobs_are_listed_with_what_their_parts_do(world: World) -> None:
+    job_id = world.drop("questions.jsonl", asked(3))
+    world.submit()
+
+    said, shown = batchwatch("jobs", "--json"), batchwatch("jobs")
+
+    assert [(job["id"], job["file"], job["requests"]) for job in said.objects] == [
+        (job_id, "inbox/questions.jsonl", 3)
+    ]
+    assert sum(said.objects[0]["parts"].values()) == 1
+    assert job_id in shown.out
+    assert "questions.jsonl" in shown.out
+
+
+def test_without_a_job_it_says_so_on_stderr_alone() -> None:
+    said = batchwatch("jobs")
+
+    assert (said.code, said.out) == (0, "")
+    assert "batchwatch submit FILE" in said.err
