@@ -9,6 +9,8 @@ import typer
 
 from batchwatch.cli.command import add
 from batchwatch.cli.commands import list as list_batches
+from batchwatch.cli.commands.cancel import cancel
+from batchwatch.cli.commands.track import track
 
 app = typer.Typer(
     name="batchwatch",
@@ -42,5 +44,5 @@ def _all(
     del told
 
 
-for each in (list_batches.show_list,):
+for each in (list_batches.show_list, track, cancel):
     add(app, each)
