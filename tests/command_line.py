@@ -36,7 +36,7 @@ class Said(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def batchwatch(*arguments: str, stdin: str | None = None, **environment: str) -> Said:
+def batchwatch(*arguments: str, stdin: str | None = None, **environment: str | None) -> Said:
     """Run a command; an error that it does not expect is the test's own."""
     runner = CliRunner()
     result = runner.invoke(app, arguments, input=stdin, env=WIDE | environment)
@@ -51,8 +51,8 @@ def _session() -> Any:
 
 
 def _register(event: str, handler: Callable[..., Any]) -> None:
+    _session().events.register(event, handler)  # first: this may make it
     BUILTIN_HANDLERS.append((event, handler))  # for sessions that are made later
-    _session().events.register(event, handler)
 
 
 def _unregister(event: str, handler: Callable[..., Any]) -> None:
@@ -71,13 +71,11 @@ def hooked(event: str, handler: Callable[..., Any]) -> Iterator[None]:
 
 
 @contextmanager
-def refusing(code: str, status: int, *, also_the_stack: bool = False) -> Iterator[list[str]]:
-    """Let AWS refuse whatever it is asked, but for where the stack is; yields what was asked."""
+def refusing(code: str, status: int) -> Iterator[list[str]]:
+    """Let AWS refuse whatever nothing else answers, as `Deployed` does; yields what was asked."""
     asked: list[str] = []
 
     def refuse(model: Any, **_: Any) -> Any:
-        if model.name == "DescribeStacks" and not also_the_stack:
-            return None
         asked.append(f"{model.service_model.service_name}.{model.name}")
         said = {"Code": code, "Message": f"{model.name}: as the test wants"}
         return SimpleNamespace(status_code=status), {

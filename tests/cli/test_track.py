@@ -73,7 +73,7 @@ def test_with_several_accounts_one_is_to_be_named_and_until_then_nothing_is_done
 def test_what_cannot_be_an_id_or_an_account_is_refused_before_aws_is_asked(
     arguments: tuple[str, ...],
 ) -> None:
-    with refusing("AccessDenied", 403, also_the_stack=True) as asked:
+    with refusing("AccessDenied", 403) as asked:
         said = batchwatch("track", *arguments, stdin="\n")
 
     assert (said.code, said.out, asked) == (2, "", [])
@@ -94,8 +94,8 @@ def test_what_looks_like_no_batch_or_no_account_is_taken_with_a_warning(world: W
 @pytest.mark.usefixtures("stack")
 def test_a_batch_that_was_given_up_is_asked_for_again(world: World) -> None:
     assert batchwatch("track", "batch_wrong").code == 0
-    for _ in range(20):
-        world.poll(after=86_400)
+    for _ in range(13):
+        world.poll(after=5 * 86_400)
     assert world.record("batch_wrong").abandoned
 
     said = batchwatch("track", "batch_wrong")
