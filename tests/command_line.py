@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -13,7 +15,9 @@ from typer.testing import CliRunner
 from batchwatch.cli.app import app
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tests.world import World
 
 _ASKED = "before-call.cloudformation.DescribeStacks"
 WIDE = {"COLUMNS": "220", "NO_COLOR": "1"}
@@ -32,7 +36,7 @@ class Said(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-def batchwatch(*arguments: str, stdin: str | None = None, **environment: str) -> Said:
+def batchwatch(*arguments: str, stdin: str | None = None, **environment: str | None) -> Said:
     """Run a command; an error that it does not expect is the test's own."""
     runner = CliRunner()
     result = runner.invoke(app, arguments, input=stdin, env=WIDE | environment)
@@ -46,6 +50,62 @@ def _session() -> Any:
     return boto3._get_default_session()
 
 
+def _register(event: str, handler: Callable[..., Any]) -> None:
+    _session().events.register(event, handler)  # first: this may make it
+    BUILTIN_HANDLERS.append((event, handler))  # for sessions that are made later
+
+
+def _unregister(event: str, handler: Callable[..., Any]) -> None:
+    BUILTIN_HANDLERS.remove((event, handler))
+    _session().events.unregister(event, handler)
+
+
+@contextmanager
+def hooked(event: str, handler: Callable[..., Any]) -> Iterator[None]:
+    """Let botocore call a handler at an event of its own, such as `before-call.s3.GetObject`."""
+    _register(event, handler)
+    try:
+        yield
+    finally:
+        _unregister(event, handler)
+
+
+@contextmanager
+def refusing(code: str, status: int) -> Iterator[list[str]]:
+    """Let AWS refuse whatever nothing else answers, as `Deployed` does; yields what was asked."""
+    asked: list[str] = []
+
+    def refuse(model: Any, **_: Any) -> Any:
+        asked.append(f"{model.service_model.service_name}.{model.name}")
+        said = {"Code": code, "Message": f"{model.name}: as the test wants"}
+        return SimpleNamespace(status_code=status), {
+            "Error": said,
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        }
+
+    with hooked("before-call", refuse):
+        yield asked
+
+
+@contextmanager
+def submitter(world: World, crash: str | None = None) -> Iterator[list[dict[str, Any]]]:
+    """Stand in for Lambda with one function, Submitter; yields what it was asked.
+
+    `crash`: what the function fails with, if it is to.
+    """
+    asked: list[dict[str, Any]] = []
+
+    def invoke(params: dict[str, Any], **_: Any) -> Any:
+        asked.append(json.loads(params["body"]))
+        said = {"errorMessage": crash} if crash else world.runtime.by_hand.answer(asked[-1])
+        failed = {"FunctionError": "Unhandled"} if crash else {}
+        payload = io.BytesIO(json.dumps(said).encode())
+        return SimpleNamespace(status_code=200), {"StatusCode": 200, "Payload": payload, **failed}
+
+    with hooked("before-call.lambda.Invoke", invoke):
+        yield asked
+
+
 class Deployed:
     """Stands in for CloudFormation, of which the world in memory has none: one stack."""
 
@@ -54,13 +114,11 @@ class Deployed:
         self.parameters: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        BUILTIN_HANDLERS.append((_ASKED, self._describe))  # for sessions that are made later
-        _session().events.register(_ASKED, self._describe)
+        _register(_ASKED, self._describe)
         return self
 
     def __exit__(self, *_: object) -> None:
-        BUILTIN_HANDLERS.remove((_ASKED, self._describe))
-        _session().events.unregister(_ASKED, self._describe)
+        _unregister(_ASKED, self._describe)
 
     def _describe(self, params: dict[str, Any], **_: Any) -> Any:
         wanted = params["body"]["StackName"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+_MISSING = """error: the command line is not installed
+  in a clone of batchwatch: uv tool install '.[cli]'"""
+
 
 def main() -> None:
     """Run the command line; without its packages, say how to get them."""
@@ -12,5 +15,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"rich", "typer"}:
             raise
-        sys.exit("error: the command line is not installed\n  pip install 'batchwatch[cli]'")
+        sys.exit(_MISSING)
     app()

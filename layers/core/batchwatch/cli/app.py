@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from batchwatch.cli.command import add
-from batchwatch.cli.commands import jobs
-from batchwatch.cli.commands import list as list_batches
+from batchwatch.cli.commands.cancel import cancel
+from batchwatch.cli.commands.jobs import show_jobs
+from batchwatch.cli.commands.list import show_list
+from batchwatch.cli.commands.track import track
 
 app = typer.Typer(
     name="batchwatch",
@@ -43,5 +45,10 @@ def _all(
     del told
 
 
-for each in (list_batches.show_list, jobs.show_jobs):
+for each in (
+    show_list,
+    show_jobs,
+    track,
+    cancel,
+):
     add(app, each)

@@ -1,0 +1,26 @@
+"""The least that each command is called with; a new command needs a line here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BATCH = "batch_1"
+
+
+class Use(NamedTuple):
+    """Arguments of a command; `{folder}` is an empty folder, `{file}` a file of one request.
+
+    names_one: whether it fails where the service knows nothing of BATCH.
+    """
+
+    arguments: tuple[str, ...] = ()
+    names_one: bool = False
+
+
+USES = {
+    "list": Use(),
+    "track": Use((BATCH,)),
+    "cancel": Use((BATCH, "--yes"), names_one=True),
+}
+TELLS_ITSELF = {"doctor"}
+"""Commands that report what is wrong instead of failing."""
