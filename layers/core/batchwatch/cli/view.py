@@ -10,6 +10,7 @@ from batchwatch.record import FileState
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
+    from batchwatch.items import Row
     from batchwatch.prices import Prices
     from batchwatch.record import File, Record
 
@@ -23,6 +24,9 @@ STYLE = {
     "cancelling": "yellow",
 }
 """Colours by status; a word stands beside each."""
+UNREADABLE = "unreadable"
+
+_LOST = {FileState.GONE, FileState.FAILED}
 
 
 def status_of(known: Record) -> str:
@@ -38,8 +42,12 @@ def files_of(known: Record) -> str:
         return ""
     if not known.archived:
         return "archiving"
-    lost = {FileState.GONE, FileState.FAILED}
-    return "incomplete" if any(f.state in lost for f in known.files.values()) else "archived"
+    return "incomplete" if incomplete(known) else "archived"
+
+
+def incomplete(known: Record) -> bool:
+    """Whether a file is gone, or could not be copied."""
+    return any(file.state in _LOST for file in known.files.values())
 
 
 def good(known: Record) -> bool:
@@ -87,6 +95,20 @@ def said(known: Record, prices: Prices) -> dict[str, Any]:
         "files": {str(role): _file(file) for role, file in known.files.items()},
         "stalled": sorted(known.stalled),
         "tracked": known.tracked,
+    }
+
+
+def said_of_row(row: Row, prices: Prices) -> dict[str, Any]:
+    """A row as one JSON object; one that cannot be read says why."""
+    if row.trouble is None:
+        return said(row.known, prices)
+    known = row.known
+    cause = str(row.trouble)
+    return {
+        "id": known.batch_id,
+        "account": known.account,
+        "status": UNREADABLE,
+        "trouble": cause,
     }
 
 
