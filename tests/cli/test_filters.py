@@ -21,7 +21,7 @@ NOW = CREATED + 3600.0
 
 
 def filters(**typed: Any) -> Filters:
-    said = dict.fromkeys(("statuses", "metadata", "model", "since", "until"))
+    said: dict[str, Any] = dict.fromkeys(("statuses", "metadata", "model", "since", "until"))
     return read_filters(**(said | {"now": NOW} | typed))
 
 

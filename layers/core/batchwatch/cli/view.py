@@ -92,7 +92,7 @@ def said(known: Record, prices: Prices) -> dict[str, Any]:
         "done_by": iso(known.progressed_at + left if left is not None else None),
         "cost_usd": None if cost is None else float(cost.dollars),
         "archive": files_of(known) or None,
-        "files": {str(role): _file(file) for role, file in known.files.items()},
+        "files": {str(role): said_of_file(file) for role, file in known.files.items()},
         "stalled": sorted(known.stalled),
         "tracked": known.tracked,
     }
@@ -103,13 +103,8 @@ def said_of_row(row: Row, prices: Prices) -> dict[str, Any]:
     if row.trouble is None:
         return said(row.known, prices)
     known = row.known
-    cause = str(row.trouble)
-    return {
-        "id": known.batch_id,
-        "account": known.account,
-        "status": UNREADABLE,
-        "trouble": cause,
-    }
+    named = {"id": known.batch_id, "account": known.account}
+    return {**named, "status": UNREADABLE, "trouble": str(row.trouble)}
 
 
 def _counts(batch: Batch | None) -> dict[str, int] | None:
@@ -123,7 +118,8 @@ def _counts(batch: Batch | None) -> dict[str, int] | None:
     }
 
 
-def _file(file: File) -> dict[str, Any]:
+def said_of_file(file: File) -> dict[str, Any]:
+    """A file as JSON: its state, and what else is known of it."""
     kept = file.model_dump(
         mode="json",
         include={"state", "s3_uri", "bytes", "lines", "crc32", "reason", "location", "tries"},
