@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -48,10 +49,15 @@ _STACK = "batchwatch"
 
 
 class Asked(NamedTuple):
-    """What a command took: seconds of a process, and in a process that runs; requests by name."""
+    """What a command took, and its requests by name.
+
+    Seconds of a process from its start to its end, of which `busy` of a processor; and `inside`
+    a process that runs already.
+    """
 
     command: str
     seconds: float
+    busy: float
     inside: float
     lines: int
     requests: dict[str, int]
@@ -162,29 +168,38 @@ def _deploy(emulator: Emulator) -> str:
         StackName=_STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
     )
     said = cloudformation.describe_stacks(StackName=_STACK)["Stacks"][0]["Outputs"]
-    return {each["OutputKey"]: each["OutputValue"] for each in said}["LedgerTable"]
+    outputs = {each["OutputKey"]: str(each["OutputValue"]) for each in said}
+    return outputs["LedgerTable"]
 
 
 def _asked(child: Child, command: Sequence[str], environment: dict[str, str]) -> Asked:
     runs = 1 if "--all" in command else _RUNS
-    whole = statistics.median(_process(command, environment) for _ in range(runs))
+    whole = [_process(command, environment) for _ in range(runs)]
     inside = [child.ask("run", command=command) for _ in range(runs)]
     return Asked(
         " ".join(command),
-        round(whole, 2),
+        round(statistics.median(seconds for seconds, _ in whole), 2),
+        round(statistics.median(busy for _, busy in whole), 2),
         round(statistics.median(each["seconds"] for each in inside), 2),
         inside[-1]["lines"],
         inside[-1]["requests"],
     )
 
 
-def _process(command: Sequence[str], environment: dict[str, str]) -> float:
-    """Seconds from the start of a process to its end."""
+def _process(command: Sequence[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Seconds from the start of a process to its end, and of a processor."""
     program = [sys.executable, "-c", "from batchwatch.cli import main; main()", *command]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "BATCHWATCH_"))}
-    began = time.perf_counter()
-    subprocess.run(program, env=inherited | environment, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    began, before = time.perf_counter(), _busy()
+    subprocess.run(program, env=inherited | environment, check=True, **nowhere)  # type: ignore[call-overload]
+    return time.perf_counter() - began, _busy() - before
+
+
+def _busy() -> float:
+    """Seconds of a processor that ended children have had."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def show(asked: Iterable[Asked]) -> None:
@@ -194,12 +209,13 @@ def show(asked: Iterable[Asked]) -> None:
             f"batchwatch {each.command}",
             f"{each.lines:,}",
             f"{each.seconds:.2f}",
+            f"{each.busy:.2f}",
             f"{each.inside:.2f}",
             ", ".join(f"{count} {name}" for name, count in sorted(each.requests.items())),
         )
         for each in asked
     ]
-    names = ("command", "lines", "seconds", "without start", "requests")
+    names = ("command", "lines", "seconds", "of a processor", "without start", "requests")
     print_table(names, [rows], words=("command", "requests"))
 
 
@@ -209,10 +225,11 @@ def run(command: list[str]) -> dict[str, Any]:
 
     calls: Counter[str] = Counter()
     boto3.setup_default_session()
-    boto3._get_default_session().events.register(  # type: ignore[attr-defined]  # noqa: SLF001
+    boto3._get_default_session().events.register(  # noqa: SLF001 - there is no other way
         "before-call", lambda model, **_: calls.update([model.name])
     )
-    with contextlib.redirect_stdout(io.StringIO()) as out:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
         _, seconds = timed(lambda: app(command, standalone_mode=False))
     return {"seconds": seconds, "lines": out.getvalue().count("\n"), "requests": dict(calls)}
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ACCOUNT = "default"
 _AT_ONCE = 100  # keys that one BatchGetItem takes at most
+_KEYS = 1000  # of the index at a time; they are short
 
 
 class Catalogue:
@@ -48,14 +49,16 @@ class Catalogue:
         *,
         since: float | None = None,
         until: float | None = None,
-        at_once: int = _AT_ONCE,
+        few: int | None = None,
     ) -> Iterator[Row]:
-        """Every batch seen by now, the newest first, `at_once` at a time; by one index alone.
+        """Every batch seen by now, the newest first, as they are asked for; by one index alone.
 
-        `since` and `until`: when it was made, in seconds since 1970, both included.
+        `since` and `until`: when it was made, in seconds since 1970, both included. `few`: how
+        many are wanted, at most, so that no more are read.
         """
-        each = [self._newest(account, since, until, at_once) for account in accounts]
-        yield from self._rows(heapq.merge(*each, key=_newest_first), at_once)
+        page = min(_KEYS, few or _KEYS)
+        each = [self._newest(account, since, until, page) for account in accounts]
+        yield from self._rows(heapq.merge(*each, key=_newest_first), min(_AT_ONCE, page))
 
     def with_work_left(self, accounts: Iterable[str]) -> Iterator[Row]:
         """Every batch that is not done with yet, the newest first; by the index of those alone.
@@ -90,16 +93,19 @@ class Catalogue:
     def _newest(
         self, account: str, since: float | None, until: float | None, page_size: int
     ) -> Iterator[_Key]:
+        conditions, values = ["#account = :account"], {":account": to_dynamodb(account)}
+        if since is not None and until is not None:
+            conditions.append("created_at BETWEEN :since AND :until")
+        elif since is not None or until is not None:
+            conditions.append("created_at >= :since" if until is None else "created_at <= :until")
+        values |= {":since": to_dynamodb(math.ceil(since))} if since is not None else {}
+        values |= {":until": to_dynamodb(math.floor(until))} if until is not None else {}
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="created",
-            KeyConditionExpression="#account = :account AND created_at BETWEEN :since AND :until",
+            KeyConditionExpression=" AND ".join(conditions),
             ExpressionAttributeNames={"#account": "account"},
-            ExpressionAttributeValues={
-                ":account": to_dynamodb(account),
-                ":since": to_dynamodb(math.ceil(since or 0)),
-                ":until": to_dynamodb(math.floor(_FAR if until is None else until)),
-            },
+            ExpressionAttributeValues=values,
             ScanIndexForward=False,
             PaginationConfig={"PageSize": page_size},
         )
@@ -122,7 +128,6 @@ class Catalogue:
 
 _Key = tuple[float, str, str]
 """When a batch was made (infinite: it was never seen), its account and its id."""
-_FAR = 10**11  # a time that no batch is made at
 
 
 def _key(item: dict[str, Any], account: str) -> _Key:

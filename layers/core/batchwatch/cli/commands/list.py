@@ -113,8 +113,8 @@ def show_list(  # noqa: PLR0913 - one each
     )
     accounts = [account] if account else stack.catalogue.accounts()
     passed_by: list[Row] = []
-    at_once = _PAGE if everything or filters.of_content else min(_PAGE, limit + 1)
-    rows = _matching(_candidates(stack, accounts, filters, at_once), filters, passed_by)
+    few = None if everything or filters.of_content else limit + 1
+    rows = _matching(_candidates(stack, accounts, filters, few), filters, passed_by)
     found = _show(
         stack, out, rows if everything else islice(rows, limit), several=len(accounts) > 1
     )
@@ -131,7 +131,7 @@ _NOTHING = "no batches; new ones are found at the next poll"
 
 
 def _candidates(
-    stack: Stack, accounts: Sequence[str], filters: Filters, at_once: int
+    stack: Stack, accounts: Sequence[str], filters: Filters, few: int | None
 ) -> Iterator[Row]:
     """Give every batch that may match, by the index that has the fewest others."""
     if filters.only_with_work_left:
@@ -139,9 +139,7 @@ def _candidates(
         return
     if filters.may_be_unseen:
         yield from stack.catalogue.unseen(accounts)
-    yield from stack.catalogue.newest(
-        accounts, since=filters.since, until=filters.until, at_once=at_once
-    )
+    yield from stack.catalogue.newest(accounts, since=filters.since, until=filters.until, few=few)
 
 
 def _matching(rows: Iterator[Row], filters: Filters, passed_by: list[Row]) -> Iterator[Row]:
@@ -169,8 +167,8 @@ def _show(stack: Stack, out: Output, rows: Iterator[Row], *, several: bool) -> i
         if layout.head.split() != head.split():
             head = layout.head
             out.show(Text(head, style="bold"))
-        for line in lines:
-            out.show(Text.assemble(*layout.line(line)))
+        texts = (Text.assemble(*layout.line(line)) for line in lines)
+        out.show(Text("\n").join(texts))
         found += len(page)
     return found
 
