@@ -13,6 +13,8 @@ from pathlib import Path
 from benchmarks.child import ChildError
 from benchmarks.cost import cost, show_costs
 from benchmarks.figures import Figures, show
+from benchmarks.many import measure as measure_lists
+from benchmarks.many import show as show_lists
 from benchmarks.submit import measure
 from benchmarks.submit import show as show_submit
 from benchmarks.sweep import SweepError, sweep
@@ -35,9 +37,13 @@ def main() -> int:
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(how, _interrupt)
     try:
-        {"sweep": _sweep, "cost": _cost, "webhooks": _webhooks, "submit": _submit}[arguments.what](
-            arguments
-        )
+        {
+            "sweep": _sweep,
+            "cost": _cost,
+            "webhooks": _webhooks,
+            "submit": _submit,
+            "list": _list,
+        }[arguments.what](arguments)
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return INTERRUPTED
@@ -72,6 +78,12 @@ def _submit(arguments: argparse.Namespace) -> None:
     figures = measure(arguments.size)
     show_submit(figures)
     _keep(arguments.json, json.dumps(figures, indent=1) + "\n")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    asked = measure_lists(arguments.batches)
+    show_lists(asked)
+    _keep(arguments.json, json.dumps([each._asdict() for each in asked], indent=1) + "\n")
 
 
 def _keep(path: Path | None, text: str) -> None:
@@ -134,8 +146,17 @@ def _parser() -> argparse.ArgumentParser:
     sending.add_argument(
         "--size", type=read_size, default=300_000_000, metavar="BYTES", help="of the file (300MB)"
     )
+    lists = commands.add_parser(
+        "list",
+        help="seconds and requests of `batchwatch list` with many batches",
+        description="A table of many batches in a local AWS, of which 20 are open; and how long "
+        "lists of them take, as a process and without its start, with the requests to AWS of each.",
+    )
+    lists.add_argument(
+        "--batches", type=_count, default=10_000, metavar="N", help="in the table (10000)"
+    )
     commands.add_parser("memory", help="peak memory of the archiver: 10MB 1GB …", add_help=False)
-    for command in (sweep, money, news, sending):
+    for command in (sweep, money, news, sending, lists):
         command.add_argument(
             "--json", type=_writable, metavar="FILE", help="write the figures there"
         )

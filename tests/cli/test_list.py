@@ -2,30 +2,123 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
+from batchwatch.record import Change, File, FileState, Record
+from benchmarks.many import items, write
 from local.simulator import Script
+from tests.builders import CREATED, read
 from tests.command_line import batchwatch
+from tests.world import ACCOUNT, client
 
 if TYPE_CHECKING:
     from tests.world import World
 
 pytestmark = pytest.mark.usefixtures("stack")
 BRIEF = Script(name="nightly", endpoint="/v1/responses", requests=10, ends="completed")
+NOW = 1_700_000_000
+SOME = [["-n", "5"], ["--status", "open"], ["--since", "2023-11-14T22:12"]]
 
 
-def test_the_newest_batch_comes_first(world: World) -> None:
-    older = world.batch(BRIEF)
-    world.clock.now += 100
-    newer = world.batch(BRIEF)
+def requests_of(*arguments: str) -> Counter[str]:
+    """Count what a command asks of DynamoDB, by operation."""
+    counts: Counter[str] = Counter()
+
+    def note(model: Any, **_: Any) -> None:
+        counts[model.name] += 1
+
+    events = boto3._get_default_session().events
+    events.register("before-call.dynamodb", note)
+    try:
+        assert batchwatch("list", *arguments).code == 0
+    finally:
+        events.unregister("before-call.dynamodb", note)
+    return counts
+
+
+def test_requests_do_not_grow_with_the_table(world: World) -> None:
+    batches = [*items(36, NOW, still_open=3)]
+    write(client("dynamodb"), world.environment["BATCHWATCH_TABLE"], batches[:12])
+    few = [requests_of(*each) for each in SOME]
+    write(client("dynamodb"), world.environment["BATCHWATCH_TABLE"], batches[12:])
+
+    assert [requests_of(*each) for each in SOME] == few
+    assert [sum(counts.values()) for counts in few] == [3, 2, 2]
+    assert not any(counts["Scan"] for counts in few)
+
+
+def test_the_newest_come_first_as_many_as_are_wanted_and_more_are_told_of(world: World) -> None:
+    write(client("dynamodb"), world.environment["BATCHWATCH_TABLE"], items(12, NOW, still_open=3))
+
+    everything = batchwatch("list", "--all", "--json")
+    limited = batchwatch("list", "-n", "5", "--json")
+    exact = batchwatch("list", "-n", "12")
+
+    assert [each["status"] for each in everything.objects] == ["in_progress"] * 3 + [
+        "completed"
+    ] * 9
+    made = [each["created_at"] for each in everything.objects]
+    assert made == sorted(made, reverse=True)
+    assert limited.objects == everything.objects[:5]
+    assert "older ones: --all or --limit" in limited.err
+    assert (len(exact.out.splitlines()), exact.err) == (13, "")
+
+
+def test_what_is_new_lost_incomplete_or_unreadable_is_shown_as_such(world: World) -> None:
+    ledger = world.runtime.ledger
+    ledger.register(ACCOUNT, "batch_new")
+    some: list[tuple[str, str, dict[str, Any]]] = [
+        ("lost", "in_progress", {"lost_at": CREATED}),
+        ("gone", "completed", {"files": {"output": File(state=FileState.GONE)}}),
+        ("odd", "completed", {}),
+    ]
+    for number, (name, status, changes) in enumerate(some):
+        batch = read(status, id=f"batch_{name}", created_at=NOW - number)
+        change = Change(batch=batch, status=batch.status, **changes)
+        ledger.write(Record(account=ACCOUNT, batch_id=batch.id), change)
+    world.runtime.dynamodb.update_item(
+        TableName=world.environment["BATCHWATCH_TABLE"],
+        Key={"account": {"S": ACCOUNT}, "batch_id": {"S": "batch_odd"}},
+        UpdateExpression="SET files = :odd",
+        ExpressionAttributeValues={":odd": {"S": "\x1b[31mrubbish"}},
+    )
+
+    said = batchwatch("list", "--json").objects
+    people = batchwatch("list").out
+
+    assert [(each["id"], each["status"]) for each in said] == [
+        ("batch_new", "new"),
+        ("batch_lost", "lost"),
+        ("batch_gone", "completed"),
+        ("batch_odd", "unreadable"),
+    ]
+    assert "files" in said[-1]["trouble"]
+    assert [line.split()[0] for line in people.splitlines()[1:]] == [each["id"] for each in said]
+    for status, found in (("new", "new"), ("lost", "lost"), ("incomplete", "gone")):
+        only = batchwatch("list", "--status", status, "--json")
+        assert [each["id"] for each in only.objects] == [f"batch_{found}"]
+    assert "1 row cannot be read, and may belong here: batch_odd" in only.err
+
+
+def test_nothing_found_names_the_filters_and_is_no_failure(world: World) -> None:
+    world.batch(BRIEF)
     world.poll(after=1)
 
-    said = batchwatch("list", "--json")
+    said = batchwatch("list", "--metadata", "team=search", "--status", "failed")
 
-    assert said.code == 0
-    assert [batch["id"] for batch in said.objects] == [newer, older]
+    assert (said.code, said.out) == (0, "")
+    assert "no batches with --status failed --metadata team=search" in said.err
+
+
+def test_a_filter_that_matches_nothing_ever_is_a_wrong_command_line() -> None:
+    said = batchwatch("list", "--status", "done")
+
+    assert said.code == 2
+    assert "completed, failed, expired" in said.err
 
 
 def test_a_stack_that_is_not_there_is_named_with_the_way_out() -> None:

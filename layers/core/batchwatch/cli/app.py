@@ -9,9 +9,11 @@ import typer
 
 from batchwatch.cli.command import add
 from batchwatch.cli.commands.cancel import cancel
+from batchwatch.cli.commands.events import show_events
 from batchwatch.cli.commands.fetch import fetch
 from batchwatch.cli.commands.jobs import show_jobs
 from batchwatch.cli.commands.list import show_list
+from batchwatch.cli.commands.show import show_one
 from batchwatch.cli.commands.track import track
 
 app = typer.Typer(
@@ -48,6 +50,8 @@ def _all(
 
 for each in (
     show_list,
+    show_one,
+    show_events,
     show_jobs,
     track,
     cancel,

@@ -6,6 +6,7 @@ Each answer is of items as they now are; an item that cannot be read is a row th
 from __future__ import annotations
 
 import heapq
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from batchwatch.items import Row
 
 DEFAULT_ACCOUNT = "default"
-_AT_ONCE = 100  # keys that one BatchGetItem takes
-_PAGE = 100
+_AT_ONCE = 100  # keys that one BatchGetItem takes at most
+_KEYS = 1000  # of the index at a time; they are short
 
 
 class Catalogue:
@@ -43,24 +44,35 @@ class Catalogue:
         return sorted({DEFAULT_ACCOUNT, *told})
 
     def newest(
-        self, accounts: Iterable[str], *, since: float | None = None, until: float | None = None
+        self,
+        accounts: Iterable[str],
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        few: int | None = None,
     ) -> Iterator[Row]:
-        """Every batch seen by now, the newest first, a hundred at a time; by one index alone.
+        """Every batch seen by now, the newest first, as they are asked for; by one index alone.
 
-        `since` and `until`: when it was made, in seconds since 1970.
+        `since` and `until`: when it was made, in seconds since 1970, both included. `few`: how
+        many are wanted, at most, so that no more are read.
         """
-        each = [self._newest(account, since, until) for account in accounts]
-        keys = heapq.merge(*each, key=lambda found: -found[0])
-        while some := [*islice(keys, _AT_ONCE)]:
-            rows = {
-                (r.known.account, r.known.batch_id): r for r in self.batches(k for _, *k in some)
-            }
-            yield from (rows[a, b] for _, a, b in some if (a, b) in rows)
+        page = min(_KEYS, few or _KEYS)
+        each = [self._newest(account, since, until, page) for account in accounts]
+        yield from self._rows(heapq.merge(*each, key=_newest_first), min(_AT_ONCE, page))
 
     def with_work_left(self, accounts: Iterable[str]) -> Iterator[Row]:
-        """Every batch that is not done with yet, the newest first; by the index of those alone."""
+        """Every batch that is not done with yet, the newest first; by the index of those alone.
+
+        Those that were registered and not yet seen come before all others.
+        """
         keys = [key for account in accounts for key in self._open(account)]
-        yield from sorted(self.batches(keys), key=lambda row: -(row.known.created_at or 0))
+        yield from self._rows(iter(sorted(keys, key=_newest_first)), _AT_ONCE)
+
+    def unseen(self, accounts: Iterable[str]) -> Iterator[Row]:
+        """Every batch under watch that was never seen yet; by the index of those with work left."""
+        never = "attribute_not_exists(created_at)"
+        keys = (key for account in accounts for key in self._open(account, FilterExpression=never))
+        yield from self._rows(keys, _AT_ONCE)
 
     def batches(self, keys: Iterable[Iterable[str]]) -> Iterator[Row]:
         """Those of some batches that are there; `keys`: account and id. In no order."""
@@ -71,40 +83,60 @@ class Catalogue:
             yield from (_row(item) for item in answer["Responses"].get(self._table, []))
             left += _unprocessed(answer, self._table)
 
+    def _rows(self, keys: Iterator[_Key], at_once: int) -> Iterator[Row]:
+        """Give the rows of keys in their order, without those that are gone by now."""
+        while some := [*islice(keys, at_once)]:
+            read = self.batches((account, batch_id) for _, account, batch_id in some)
+            rows = {(row.known.account, row.known.batch_id): row for row in read}
+            yield from (rows[key[1:]] for key in some if key[1:] in rows)
+
     def _newest(
-        self, account: str, since: float | None, until: float | None
-    ) -> Iterator[tuple[float, str, str]]:
+        self, account: str, since: float | None, until: float | None, page_size: int
+    ) -> Iterator[_Key]:
+        conditions, values = ["#account = :account"], {":account": to_dynamodb(account)}
+        if since is not None and until is not None:
+            conditions.append("created_at BETWEEN :since AND :until")
+        elif since is not None or until is not None:
+            conditions.append("created_at >= :since" if until is None else "created_at <= :until")
+        values |= {":since": to_dynamodb(math.ceil(since))} if since is not None else {}
+        values |= {":until": to_dynamodb(math.floor(until))} if until is not None else {}
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="created",
-            KeyConditionExpression="#account = :account AND created_at BETWEEN :since AND :until",
+            KeyConditionExpression=" AND ".join(conditions),
             ExpressionAttributeNames={"#account": "account"},
-            ExpressionAttributeValues={
-                ":account": to_dynamodb(account),
-                ":since": to_dynamodb(int(since or 0)),
-                ":until": to_dynamodb(int(_FAR if until is None else until)),
-            },
+            ExpressionAttributeValues=values,
             ScanIndexForward=False,
-            PaginationConfig={"PageSize": _PAGE},
+            PaginationConfig={"PageSize": page_size},
         )
         for page in pages:
-            for item in page["Items"]:
-                yield float(item["created_at"]["N"]), account, item["batch_id"]["S"]
+            yield from (_key(item, account) for item in page["Items"])
 
-    def _open(self, account: str) -> Iterator[tuple[str, str]]:
+    def _open(self, account: str, **how: Any) -> Iterator[_Key]:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName="open",
             KeyConditionExpression="#open = :account",
             ExpressionAttributeNames={"#open": "open"},
             ExpressionAttributeValues={":account": to_dynamodb(account)},
-            ProjectionExpression="batch_id",
+            ProjectionExpression="batch_id, created_at",
+            **how,
         )
         for page in pages:
-            yield from ((account, item["batch_id"]["S"]) for item in page["Items"])
+            yield from (_key(item, account) for item in page["Items"])
 
 
-_FAR = 10**11  # a time that no batch is made at
+_Key = tuple[float, str, str]
+"""When a batch was made (infinite: it was never seen), its account and its id."""
+
+
+def _key(item: dict[str, Any], account: str) -> _Key:
+    created = item.get("created_at", {}).get("N", "inf")
+    return float(created), account, item["batch_id"]["S"]
+
+
+def _newest_first(key: _Key) -> float:
+    return -key[0]
 
 
 def _unprocessed(answer: Any, table: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from batchwatch.record import FileState
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
+    from batchwatch.items import Row
     from batchwatch.prices import Prices
     from batchwatch.record import File, Record
 
@@ -23,6 +24,9 @@ STYLE = {
     "cancelling": "yellow",
 }
 """Colours by status; a word stands beside each."""
+UNREADABLE = "unreadable"
+
+_LOST = {FileState.GONE, FileState.FAILED}
 
 
 def status_of(known: Record) -> str:
@@ -38,8 +42,12 @@ def files_of(known: Record) -> str:
         return ""
     if not known.archived:
         return "archiving"
-    lost = {FileState.GONE, FileState.FAILED}
-    return "incomplete" if any(f.state in lost for f in known.files.values()) else "archived"
+    return "incomplete" if incomplete(known) else "archived"
+
+
+def incomplete(known: Record) -> bool:
+    """Whether a file is gone, or could not be copied."""
+    return any(file.state in _LOST for file in known.files.values())
 
 
 def good(known: Record) -> bool:
@@ -84,10 +92,19 @@ def said(known: Record, prices: Prices) -> dict[str, Any]:
         "done_by": iso(known.progressed_at + left if left is not None else None),
         "cost_usd": None if cost is None else float(cost.dollars),
         "archive": files_of(known) or None,
-        "files": {str(role): _file(file) for role, file in known.files.items()},
+        "files": {str(role): said_of_file(file) for role, file in known.files.items()},
         "stalled": sorted(known.stalled),
         "tracked": known.tracked,
     }
+
+
+def said_of_row(row: Row, prices: Prices) -> dict[str, Any]:
+    """A row as one JSON object; one that cannot be read says why."""
+    if row.trouble is None:
+        return said(row.known, prices)
+    known = row.known
+    named = {"id": known.batch_id, "account": known.account}
+    return {**named, "status": UNREADABLE, "trouble": str(row.trouble)}
 
 
 def _counts(batch: Batch | None) -> dict[str, int] | None:
@@ -101,7 +118,8 @@ def _counts(batch: Batch | None) -> dict[str, int] | None:
     }
 
 
-def _file(file: File) -> dict[str, Any]:
+def said_of_file(file: File) -> dict[str, Any]:
+    """A file as JSON: its state, and what else is known of it."""
     kept = file.model_dump(
         mode="json",
         include={"state", "s3_uri", "bytes", "lines", "crc32", "reason", "location", "tries"},
