@@ -9,6 +9,7 @@ import typer
 
 from batchwatch.cli.command import add
 from batchwatch.cli.commands import list as list_batches
+from batchwatch.cli.commands import submit, watch
 
 app = typer.Typer(
     name="batchwatch",
@@ -42,5 +43,5 @@ def _all(
     del told
 
 
-for each in (list_batches.show_list,):
+for each in (list_batches.show_list, watch.watch_them, submit.submit_files):
     add(app, each)
