@@ -6,7 +6,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from batchwatch.cli.progress import Pace, Paces, Seen, in_order
+from batchwatch.cli.pace import Pace, Paces
+from batchwatch.cli.progress import Seen, in_order
 from batchwatch.cli.trouble import Code, CommandError, trouble_of
 from batchwatch.notify.wording import duration, plural
 
@@ -86,7 +87,7 @@ def follow(  # noqa: PLR0913 - time is a test's own
             screen.note(_passing(error, wait))
         else:
             wait = until.every
-            screen.show([Shown(each, paces.of(each, now)) for each in seen], now)
+            screen.show([Shown(each, paces.of(each.runs, now)) for each in seen], now)
             screen.note(_overdue(seen, now))
             if all(until.reached(each) for each in seen):
                 return seen
@@ -201,10 +202,16 @@ class Remembered:
         return self.seen
 
 
-def watch(screen: Screen, source: Source, until: Until, paces: Paces) -> list[Seen]:
+def watch(
+    screen: Screen,
+    source: Source,
+    until: Until,
+    paces: Paces,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Seen]:
     """Follow something on a screen until it is over; Ctrl-C tells what goes on."""
     remembered = Remembered(source)
     try:
-        return follow(remembered, screen, until, paces)
+        return follow(remembered, screen, until, paces, sleep=sleep)
     except KeyboardInterrupt:
         raise stopped(remembered.seen, until) from None

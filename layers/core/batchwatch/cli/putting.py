@@ -88,7 +88,7 @@ class _Upload:
                 Callback=progress,
                 Config=_ALWAYS_PARTS,
             )
-        except (ClientError, BotoCoreError, KeyboardInterrupt):
+        except (Exception, KeyboardInterrupt):
             if not self._answer and not (self._completing and self._find()):
                 raise
         finally:
