@@ -14,7 +14,9 @@ from batchwatch.cli.commands.fetch import fetch
 from batchwatch.cli.commands.jobs import show_jobs
 from batchwatch.cli.commands.list import show_list
 from batchwatch.cli.commands.show import show_one
+from batchwatch.cli.commands.submit import submit_files
 from batchwatch.cli.commands.track import track
+from batchwatch.cli.commands.watch import watch_them
 
 app = typer.Typer(
     name="batchwatch",
@@ -51,7 +53,9 @@ def _all(
 for each in (
     show_list,
     show_one,
+    watch_them,
     show_events,
+    submit_files,
     show_jobs,
     track,
     cancel,

@@ -1,0 +1,223 @@
+"""`batchwatch submit`: files of requests, sent by way of the inbox, and watched to their end."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from batchwatch.cli.checking import check_file, complaint, letters, object_metadata
+from batchwatch.cli.command import command
+from batchwatch.cli.following import Until, paces_of, progress, verdict, watch
+from batchwatch.cli.output import Output
+from batchwatch.cli.putting import older_options, put
+from batchwatch.cli.screen import screen_for
+from batchwatch.cli.stack import Stack
+from batchwatch.cli.trouble import Code, CommandError
+from batchwatch.cli.watched import Submitted
+from batchwatch.notify.wording import clean, plural, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from batchwatch.cli.checking import Letter
+    from batchwatch.cli.progress import Seen
+    from batchwatch.cli.watched import Put
+
+
+@command("submit")
+def submit_files(  # noqa: PLR0913 - each is an option
+    stack: Stack,
+    out: Output,
+    *,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Requests, one a line: NAME.jsonl.")
+    ],
+    account: Annotated[
+        str | None,
+        typer.Option(
+            "--account", "-a", metavar="NAME", help="Whose key sends it. [default: the only one]"
+        ),
+    ] = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata", "-m", metavar="KEY=VALUE", help="Put on every batch; up to 15 of them."
+        ),
+    ] = None,
+    on_bad_lines: Annotated[
+        Literal["quarantine", "refuse"] | None,
+        typer.Option(
+            "--on-bad-lines", help="quarantine: send the good lines all the same. [default: refuse]"
+        ),
+    ] = None,
+    part_requests: Annotated[
+        int | None,
+        typer.Option("--part-requests", metavar="N", help="The most requests in a batch."),
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        typer.Option("--endpoint", metavar="URL", help="The only url allowed in the lines."),
+    ] = None,
+    output_expires_after: Annotated[
+        int | None,
+        typer.Option(
+            "--output-expires-after",
+            metavar="SECONDS",
+            help="When OpenAI deletes the results; the archived ones stay.",
+        ),
+    ] = None,
+    completion_window: Annotated[
+        str | None,
+        typer.Option("--completion-window", metavar="TIME", help="Other providers have others."),
+    ] = None,
+    called: Annotated[
+        str | None,
+        typer.Option(
+            "--as", metavar="NAME", help="Another name in the inbox; of several files, a folder/."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Look at every line before the upload.")
+    ] = True,
+    watched: Annotated[
+        bool, typer.Option("--watch/--no-watch", help="Watch the jobs; else print their ids only.")
+    ] = True,
+) -> Code:
+    """Send files of requests as batches, and watch them until the answers are there.
+
+    Each file is looked at line by line, put into the inbox of the stack, and becomes a job: as
+    many batches as it takes. At the end the answers of all are merged into one file.
+
+    \b
+      batchwatch submit questions.jsonl
+      batchwatch submit a.jsonl b.jsonl --account research --metadata team=search --no-watch
+
+    Options may also lie beside a file, in NAME.options.json, which goes along. If a line cannot be
+    sent, nothing is, unless --on-bad-lines quarantine is given. A file that is sent twice is paid
+    twice: to send it again is to send it again.
+
+    Ctrl-C during an upload leaves nothing behind; after it, the job goes on. Which of the two is
+    said, and how to watch on or to cancel.
+
+    Exit code: 0 every request was answered; 1 a file has bad lines, or a job did not come to a
+    good end; 2, 3 no such file, or none that can be sent; 130 Ctrl-C.
+    """  # noqa: D301 - the mark that keeps lines in the help
+    said = {
+        "account": account,
+        "endpoint": endpoint,
+        "metadata": _pairs(metadata) if metadata else None,
+        "output_expires_after": output_expires_after,
+        "completion_window": completion_window,
+        "on_bad_lines": on_bad_lines or (None if check else "refuse"),
+        "part_requests": part_requests,
+    }
+    ready = letters(files, called, object_metadata(said))
+    if check and not _all_good(ready, out):
+        return Code.BAD_NEWS
+    sent: list[Put] = []
+    for letter in ready:
+        sent.append(_sent(stack, letter, out, sent))
+    if not watched:
+        for each in sent:
+            _tell_id(out, each)
+        return Code.WELL
+    with screen_for(out) as screen:
+        ended = watch(screen, Submitted(stack, sent), Until(), paces_of(stack))
+    for seen in ended:
+        _tell_end(out, seen)
+    return verdict(out, ended)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, is_pair, value = text.partition("=")
+        if not name or not is_pair or name in pairs:
+            raise CommandError(Code.USAGE, f"--metadata {clean(text, 40)}: not KEY=VALUE, or twice")
+        pairs[name] = value
+    return pairs
+
+
+def _all_good(ready: Sequence[Letter], out: Output) -> bool:
+    """Look at every line of every file, and tell of each that cannot be sent."""
+    complaints = []
+    for letter in ready:
+        with _bar(out, f"checking {letter.path.name}", letter.size) as advance:
+            checked = check_file(letter, advance)
+        complaints += complaint(letter, checked)
+        aside = f", {plural(checked.bad, 'bad line')}" if checked.bad else ""
+        out.note(f"{clean(letter.path.name)}: {plural(checked.good, 'request')}{aside}")
+    for line in complaints:
+        out.note(line)
+    if complaints:
+        out.note(
+            "nothing was sent; correct them, or set bad lines aside: --on-bad-lines quarantine"
+        )
+    return not complaints
+
+
+def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> Put:
+    """Put one file into the inbox; whatever happens, say of those before that they go on."""
+    s3, name = stack.client("s3"), clean(letter.path.name)
+    if older_options(s3, stack.bucket, letter):
+        out.note(f"note: {letter.sidecar_key} lies in the bucket, and counts for {name} too")
+    try:
+        with _bar(out, f"uploading {name}", letter.size) as advance:
+            sent = put(s3, stack.bucket, letter, advance)
+    except KeyboardInterrupt:
+        cause = f"stopped: nothing of {name} was sent"
+        raise CommandError(Code.INTERRUPTED, cause, _goes_on(before)) from None
+    except Exception:
+        if before:
+            out.note(_goes_on(before))
+        raise
+    out.note(f"{name}: {size(letter.size)} in the inbox, as {sent.job_id}")
+    return sent
+
+
+def _goes_on(before: Sequence[Put]) -> str:
+    if not before:
+        return ""
+    ids = " ".join(each.job_id for each in before)
+    return (
+        f"{plural(len(before), 'job')} of other files go on: batchwatch watch {ids},"
+        f" or batchwatch cancel {ids}"
+    )
+
+
+def _tell_id(out: Output, sent: Put) -> None:
+    if out.as_json:
+        out.emit({"kind": "job", "id": sent.job_id, "object": sent.key, "status": "uploaded"})
+    out.show(sent.job_id)
+
+
+def _tell_end(out: Output, seen: Seen) -> None:
+    """Tell where the answers of a job are; all of that is in its JSON, too."""
+    files = seen.said.get("files") or {}
+    out.show(f"{seen.name}: {progress(seen)}")
+    for role, address in files.items():
+        out.show(f"  {role:<7} {address}")
+    if files:
+        out.show(f"  batchwatch fetch {seen.id}")
+    if seen.said.get("rejected"):
+        lines = plural(seen.said["rejected"], "line")
+        out.show(f"  {lines} not sent; the reasons are in {seen.said.get('report')}")
+
+
+@contextmanager
+def _bar(out: Output, what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far something is, where somebody looks on."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    shown = out.notes.is_terminal and not out.as_json
+    with Progress(*columns, console=out.notes, transient=True, disable=not shown) as bar:
+        task = bar.add_task(clean(what), total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,205 @@
+"""What is watched as it is at a moment: a batch, or a job with all its parts. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from batchwatch.cli import view
+from batchwatch.cli.pace import run_of
+from batchwatch.notify.digest import title
+from batchwatch.notify.wording import clean
+from batchwatch.submit.job import FINAL, UNSENT, Job, Outcome, PartState, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from batchwatch.cli.pace import Run
+    from batchwatch.prices import Prices
+    from batchwatch.record import Record
+
+_SHORT = 20
+
+
+class Seen(NamedTuple):
+    """A batch, or a job, as it was last seen.
+
+    errors   requests that were answered by an error
+    since    when it was made, in seconds since 1970
+    detail   what became of the files; of a job, how far its parts are
+    ended    whether it has its last status; `over`: its files too
+    good     whether that is the end that was hoped for; `trouble`: whether it is not, or stalls
+    runs     what its time left depends on; None where that is not to be known
+    reason   why it came to a bad end, if that is known
+    said     all of it as one JSON object
+    """
+
+    kind: Literal["batch", "job"]
+    id: str
+    name: str
+    status: str
+    said: Mapping[str, Any]
+    done: int = 0
+    total: int = 0
+    errors: int = 0
+    since: float | None = None
+    detail: str = ""
+    ended: bool = False
+    over: bool = False
+    good: bool = True
+    trouble: bool = False
+    runs: tuple[Run, ...] | None = ()
+    reason: str = ""
+
+    @property
+    def rank(self) -> int:
+        """Where it is shown: troubles first, what is over last."""
+        return 0 if self.trouble else 2 if self.over else 1
+
+
+def in_order(seen: Iterable[Seen]) -> list[Seen]:
+    """Problems first, then what goes on, the newest first, then what is over."""
+    return sorted(seen, key=lambda each: (each.rank, -(each.since or 0), each.id))
+
+
+def of_batch(known: Record, prices: Prices) -> Seen:
+    """Show a batch."""
+    batch, status = known.batch, view.status_of(known)
+    counts = batch.counts if batch else None
+    over, good = view.over(known), view.good(known)
+    ended = over or known.terminal
+    run = run_of(known)
+    return Seen(
+        "batch",
+        known.batch_id,
+        short(title(batch) if batch else known.batch_id),
+        clean(status, _SHORT),
+        {"kind": "batch", **view.said(known, prices)},
+        done=counts.done if counts else 0,
+        total=(counts.total or 0) if counts else 0,
+        errors=(counts.failed or 0) if counts else 0,
+        since=known.created_at,
+        detail=view.files_of(known),
+        ended=ended,
+        over=over,
+        good=good,
+        trouble=(ended and not good) or (not ended and _stalls(known)),
+        runs=(run,) if run else (),
+        reason=_reason(known),
+    )
+
+
+def unreadable(known: Record, why: str) -> Seen:
+    """Show a batch of which the ledger has nothing that can be read, or nothing any more."""
+    said = {"kind": "batch", "id": known.batch_id, "account": known.account, "reason": why}
+    name = short(known.batch_id)
+    return Seen("batch", known.batch_id, name, "unreadable", said | {"status": "unreadable"},
+                ended=True, over=True, good=False, trouble=True, reason=why)  # fmt: skip
+
+
+def expected(job_id: str, key: str, since: float) -> Seen:
+    """Show a job of which nothing is known yet but that its file lies in the inbox."""
+    said = {"kind": "job", "id": job_id, "object": key, "status": "uploaded", "over": False}
+    return Seen("job", job_id, _file(key), "uploaded", said, since=since, detail="not read yet")
+
+
+def of_job(job: Job, batches: Mapping[str, Record]) -> Seen:
+    """Show a job; `batches`: what is known of those that its parts have, by their ids."""
+    live = {p.batch_id: batches.get(p.batch_id or "") for p in job.parts if _is_live(p.state)}
+    counts = [r.batch.counts for r in live.values() if r and r.batch and r.batch.counts]
+    completed = sum(p.completed or 0 for p in job.parts) + sum(c.completed or 0 for c in counts)
+    failed = sum(p.failed or 0 for p in job.parts) + sum(c.failed or 0 for c in counts)
+    over, done = job.stage is Stage.DONE, completed + failed
+    good = not over or (job.outcome is Outcome.COMPLETED and done >= job.requests)
+    parts = {
+        "total": len(job.parts),
+        "done": sum(part.state in FINAL for part in job.parts),
+        "waiting": sum(part.state in UNSENT for part in job.parts),
+    }
+    runs = [run_of(record) if record else None for record in live.values()]
+    known = tuple(run for run in runs if run)
+    files = {role.value: file.s3_uri for role, file in job.merged.items() if file.s3_uri}
+    said = {
+        "kind": "job",
+        "id": job.job_id,
+        "account": job.account,
+        "object": job.key,
+        "status": _status(job),
+        "outcome": job.outcome,
+        "over": over,
+        "created_at": view.iso(job.arrived),
+        "requests": {"total": job.requests, "completed": completed, "failed": failed},
+        "parts": parts,
+        "batches": [part.batch_id for part in job.parts if part.batch_id],
+        "waiting": job.waiting,
+        "rejected": job.rejected,
+        "report": job.report,
+        "reason": job.reason,
+        "files": files,
+    }
+    reasons = [job.reason, *(part.reason for part in job.parts)]
+    return Seen(
+        "job",
+        job.job_id,
+        _file(job.key),
+        _status(job),
+        said,
+        done=done,
+        total=job.requests,
+        errors=failed,
+        since=job.arrived,
+        detail=_parts(job, parts),
+        ended=over or job.stage is Stage.MERGING,
+        over=over,
+        good=good,
+        trouble=not good or (job.waiting is not None and job.stage is Stage.SENDING),
+        runs=known if len(known) == len(live) and not parts["waiting"] else None,
+        reason=clean(next((reason for reason in reasons if reason), "")),
+    )
+
+
+def short(name: str) -> str:
+    """Shorten an id so that it can still be told from others; leave a name as it is."""
+    if not name.startswith("batch_") or len(name) <= _SHORT:
+        return name
+    return f"{name[:11]}…{name[-6:]}"
+
+
+def _is_live(state: PartState) -> bool:
+    return state is PartState.LIVE
+
+
+def _stalls(known: Record) -> bool:
+    return bool(known.batch and known.batch.named_status in known.stalled)
+
+
+def _reason(known: Record) -> str:
+    """Say the first thing that went wrong: an error of the batch, or of a file."""
+    errors = known.batch.errors.data if known.batch and known.batch.errors else []
+    files = [f"{role}: {file.reason}" for role, file in known.files.items() if file.reason]
+    return clean(next((e.message or e.code or "" for e in errors), "") or next(iter(files), ""))
+
+
+def _status(job: Job) -> str:
+    if job.stage is Stage.DONE:
+        return str(job.outcome)
+    if job.cancelled:
+        return "cancelling"
+    sent = sum(part.state not in UNSENT for part in job.parts)
+    if job.stage is Stage.SENDING and sent:
+        return "in_progress" if sent == len(job.parts) else "sending"
+    return "waiting" if job.waiting and job.stage is Stage.SENDING else str(job.stage)
+
+
+def _parts(job: Job, parts: Mapping[str, int]) -> str:
+    """Say how far the parts of a job are."""
+    if job.stage is Stage.DONE:
+        return "merged" if any(file.s3_uri for file in job.merged.values()) else ""
+    if not job.parts:
+        return "being read"
+    waits = f", {parts['waiting']} wait" if parts["waiting"] else ""
+    why = f" ({job.waiting})" if waits and job.waiting else ""
+    return f"{parts['done']}/{parts['total']} parts{waits}{why}"
+
+
+def _file(key: str) -> str:
+    return clean(key.rpartition("/")[2], 40)

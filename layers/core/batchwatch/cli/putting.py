@@ -1,0 +1,128 @@
+"""Files put into the inbox, each once: as a file that is put there twice is sent, and paid, twice.
+
+Always by a multipart upload, whose completion can be repeated: boto3 repeats calls whose answer is
+lost, and a repeated PutObject would be another version, which is another job.
+"""
+
+from __future__ import annotations
+
+import uuid
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from boto3.s3.transfer import TransferConfig  # noqa: TID251 - whoever uploads speaks to S3
+from botocore.exceptions import BotoCoreError, ClientError  # noqa: TID251 - and hears it
+
+from batchwatch.cli.trouble import Code, CommandError
+from batchwatch.cli.watched import Put
+from batchwatch.submit.job import job_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_s3 import S3Client
+
+    from batchwatch.cli.checking import Letter
+
+_ALWAYS_PARTS = TransferConfig(
+    multipart_threshold=1, multipart_chunksize=16 * 1024 * 1024, max_concurrency=4
+)
+_COMPLETE = "s3.CompleteMultipartUpload"
+_MARK = "upload"
+"""Name of the metadata by which a version is known to be ours, should its answer be lost."""
+_GONE = {"404", "NoSuchKey"}
+
+
+def put(s3: S3Client, bucket: str, letter: Letter, progress: Callable[[int], None]) -> Put:
+    """Put a file into the inbox, its options first; `progress` is told of further bytes.
+
+    S3 compares the checksum of each part. What does not come to its end leaves nothing behind;
+    nor does a file that changes meanwhile.
+    """
+    if letter.sidecar is not None:
+        s3.put_object(Bucket=bucket, Key=letter.sidecar_key, Body=letter.sidecar)
+    with letter.path.open("rb") as file:
+        answer = _Upload(s3, bucket, letter, file).run(progress)
+    version = answer.get("VersionId") or "null"
+    job_id = job_id_of(bucket, letter.key, version)
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    at = parsedate_to_datetime(date).timestamp() if date else 0.0
+    return Put(letter.key, at, job_id)
+
+
+def older_options(s3: S3Client, bucket: str, letter: Letter) -> bool:
+    """Whether options of another time lie beside where a file without any is going to be."""
+    if letter.sidecar is not None:
+        return False
+    try:
+        s3.head_object(Bucket=bucket, Key=letter.sidecar_key)
+    except ClientError:  # as a rule there is none; who may not look is told nothing
+        return False
+    return True
+
+
+class _Upload:
+    """One upload: which version came of it, whoever else puts the same key there just then."""
+
+    def __init__(self, s3: S3Client, bucket: str, letter: Letter, file: BinaryIO) -> None:
+        self._s3, self._bucket, self._letter, self._file = s3, bucket, letter, file
+        self._mark = uuid.uuid4().hex
+        self._was = self._state()
+        self._completing = False
+        self._answer: dict[str, Any] | None = None
+
+    def run(self, progress: Callable[[int], None]) -> dict[str, Any]:
+        """Upload the file; return S3's answer to the completion."""
+        events, name = self._s3.meta.events, self._mark
+        events.register(f"before-call.{_COMPLETE}", self._before, unique_id=f"{name}-before")
+        events.register(f"after-call.{_COMPLETE}", self._after, unique_id=f"{name}-after")
+        try:
+            self._s3.upload_fileobj(
+                self._file,
+                self._bucket,
+                self._letter.key,
+                ExtraArgs={
+                    "ContentType": "application/jsonl",
+                    "Metadata": {**self._letter.metadata, _MARK: self._mark},
+                },
+                Callback=progress,
+                Config=_ALWAYS_PARTS,
+            )
+        except (Exception, KeyboardInterrupt):
+            if not self._answer and not (self._completing and self._find()):
+                raise
+        finally:
+            events.unregister(f"before-call.{_COMPLETE}", unique_id=f"{name}-before")
+            events.unregister(f"after-call.{_COMPLETE}", unique_id=f"{name}-after")
+        assert self._answer is not None  # noqa: S101 - there is no other way here
+        return self._answer
+
+    def _before(self, **_: Any) -> None:
+        if self._state() != self._was:
+            path = self._letter.path
+            raise CommandError(Code.BAD_NEWS, f"{path} has changed meanwhile; nothing was sent")
+        self._completing = True
+
+    def _after(self, parsed: dict[str, Any], **_: Any) -> None:
+        if "Error" not in parsed:
+            self._answer = parsed
+
+    def _find(self) -> bool:
+        """Look whether the file has arrived, though S3 could not say so."""
+        try:
+            answer = self._s3.head_object(Bucket=self._bucket, Key=self._letter.key)
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
+                return False
+            raise CommandError(
+                Code.LATER,
+                f"S3 did not say whether {self._letter.key} has arrived",
+                "look before you send it again, as it would be paid twice: batchwatch watch",
+            ) from error
+        ours = answer["Metadata"].get(_MARK) == self._mark
+        self._answer = dict(answer) if ours else None
+        return ours
+
+    def _state(self) -> tuple[int, int]:
+        there = self._letter.path.stat()
+        return there.st_size, there.st_mtime_ns

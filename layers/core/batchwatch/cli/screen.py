@@ -1,0 +1,206 @@
+"""What a person, a log file or a program sees of what is watched."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from batchwatch.cli.following import progress, tally
+from batchwatch.cli.view import STYLE
+from batchwatch.notify.wording import duration, number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from batchwatch.cli.following import Shown
+    from batchwatch.cli.output import Output
+    from batchwatch.cli.progress import Seen
+
+UNKNOWN = "\N{EN DASH}"
+_MINUTE = 60
+_GAP, _NARROWEST_NAME, _BAR, _WIDEST_BAR = 2, 10, 8, 24
+_AROUND = 4  # lines of a screen beside those of the table
+_OPTIONAL = ("pace", "age", "", "errors", "files", "left")
+"""Columns that are left out where the screen is narrow, one after the other."""
+
+
+class Lines:
+    """Plain lines, one a change, for a log; or one JSON object a change, for programs."""
+
+    def __init__(self, out: Output) -> None:
+        self._out = out
+        self._told: dict[str, Any] = {}
+        self._noted = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, all_of_it: Sequence[Shown], now: float) -> None:
+        """Tell what has changed."""
+        for seen, _ in all_of_it:
+            what = dict(seen.said) if self._out.as_json else progress(seen)
+            if self._told.get(seen.id) == what:
+                continue
+            self._told[seen.id] = what
+            if self._out.as_json:
+                self._out.emit(seen.said)
+            else:
+                called = f"{seen.id} {seen.name}" if seen.name[:6] != seen.id[:6] else seen.id
+                self._out.show(f"{datetime.fromtimestamp(now):%H:%M:%S}  {called}  {what}")  # noqa: DTZ006 - local time, as of other logs
+
+    def note(self, text: str) -> None:
+        """Tell something once, on stderr."""
+        if text and not self._noted:
+            self._out.note(text)
+        self._noted = text
+
+
+class Terminal:
+    """A live table with a bar for each."""
+
+    def __init__(self, console: Console) -> None:
+        self._picture = Picture()
+        self._live = Live(
+            self._picture, console=console, refresh_per_second=4, vertical_overflow="crop"
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._picture.note = ""
+        self._live.stop()
+
+    def show(self, all_of_it: Sequence[Shown], now: float) -> None:
+        """Show how everything is."""
+        self._picture.rows, self._picture.now = all_of_it, now
+        self._live.refresh()
+
+    def note(self, text: str) -> None:
+        """Tell something below the table."""
+        self._picture.note = text
+        self._live.refresh()
+
+
+def screen_for(out: Output) -> Lines | Terminal:
+    """Choose what to show: something that moves only where somebody looks on."""
+    return Terminal(out.answers) if out.live else Lines(out)
+
+
+class Picture:
+    """The table as it fits: in width by leaving out columns, in height by summing up rows."""
+
+    def __init__(self) -> None:
+        self.rows: Sequence[Shown] = ()
+        self.now = 0.0
+        self.note = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(1, console.height - _AROUND)
+        shown = self.rows if len(self.rows) <= room else self.rows[: room - 1]
+        below = (
+            []
+            if not self.rows
+            else [Text(self._summary(len(shown)), style="dim", no_wrap=True, overflow="ellipsis")]
+        )
+        if self.note:
+            below.append(Text(self.note, style="yellow"))
+        yield Group(table(shown, self.now, options.max_width), *below)
+
+    def _summary(self, shown: int) -> str:
+        everything = [row.seen for row in self.rows]
+        hidden = everything[shown:]
+        left = [row.pace.left for row in self.rows if not row.seen.ended]
+        known = [each for each in left if each is not None]
+        last = (
+            f"; done in about {duration(max(known))}" if known and len(known) == len(left) else ""
+        )
+        above = f"{len(everything)} in all: {tally(everything)}{last}"
+        return f"… and {len(hidden)} more: {tally(hidden)}\n{above}" if hidden else above
+
+
+def table(rows: Sequence[Shown], now: float, width: int) -> Table:
+    """Draw a row for each, in columns that fit into a width; the name gives way last."""
+    cells = [_cells(row, now) for row in rows]
+    columns = _fitting(cells, width)
+    drawn = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    room = width - sum(columns.values()) - _GAP * len(columns)
+    longest = max((len(each["name"]) for each in cells), default=_NARROWEST_NAME)
+    drawn.add_column("name", no_wrap=True, width=max(1, min(longest, room)))
+    bar = columns.get("")
+    spare = 0 if bar is None else max(0, min(room - longest, _WIDEST_BAR - bar))
+    for title, wide in columns.items():
+        right = "right" if title in {"requests", "errors", "pace", "left", "age"} else "left"
+        drawn.add_column(title, justify=right, no_wrap=True, width=wide + (0 if title else spare))  # type: ignore[arg-type]
+    for row, each in zip(rows, cells, strict=True):
+        drawn.add_row(
+            Text(each["name"]), *(_drawn(title, each.get(title, ""), row.seen) for title in columns)
+        )
+    return drawn
+
+
+def _cells(row: Shown, now: float) -> dict[str, str]:
+    seen, pace = row
+    rate = pace.rate if seen.runs else None
+    return {
+        "name": seen.name,
+        "status": seen.status,
+        "": "",
+        "requests": f"{number(seen.done)}/{number(seen.total)}" if seen.total else "",
+        "errors": number(seen.errors) if seen.errors else "",
+        "pace": _rate(rate),
+        "left": "" if seen.ended else UNKNOWN if pace.left is None else duration(pace.left),
+        "age": duration(now - seen.since) if seen.since else "",
+        "files": seen.detail,
+    }
+
+
+def _rate(rate: float | None) -> str:
+    if rate is None:
+        return ""
+    a_minute = rate * _MINUTE
+    return f"{a_minute:,.0f}/min" if a_minute >= 1 else f"{a_minute * 60:,.0f}/h"
+
+
+def _fitting(cells: Sequence[dict[str, str]], width: int) -> dict[str, int]:
+    """Choose the columns beside the name, and their widths; empty ones are left out."""
+    titles = [title for title in (cells[0] if cells else ()) if title != "name"]
+    wide = {t: max((len(each[t]) for each in cells), default=0) for t in titles}
+    wide = {t: max(w, len(t)) if w else 0 for t, w in wide.items()}
+    if "" in wide:
+        wide[""] = _BAR
+    wide = {t: w for t, w in wide.items() if w}
+    for least in _OPTIONAL:
+        if sum(wide.values()) + _GAP * len(wide) + _NARROWEST_NAME <= width:
+            break
+        wide.pop(least, None)
+    return wide
+
+
+def _drawn(title: str, text: str, seen: Seen) -> Any:
+    if title == "":
+        return ProgressBar(total=seen.total or 1, completed=seen.done)
+    if title == "status":
+        return Text(text, style=STYLE.get(text, "red" if seen.trouble and seen.ended else ""))
+    if title == "errors":
+        return Text(text, style="red")
+    bad = title == "files" and text == "incomplete"
+    return Text(text, style="red" if bad else "")

@@ -1,0 +1,92 @@
+"""What `watch` draws: as it fits, whatever others have written."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from batchwatch.cli.following import Shown
+from batchwatch.cli.pace import Pace
+from batchwatch.cli.progress import Seen, in_order
+from batchwatch.cli.screen import Picture
+
+NOW = 1_800_000_000.0
+
+
+def seen(number: int, status: str = "in_progress", **changes: Any) -> Seen:
+    """Show a batch of fifty thousand requests."""
+    one = Seen("batch", f"batch_{number:032x}", f"nightly-summaries-{number}", status, {})
+    return one._replace(
+        done=20_000, total=50_000, errors=1234, since=NOW - 12_000, detail="archiving", **changes
+    )
+
+
+def drawn(rows: list[Seen], width: int = 80, height: int = 24) -> list[str]:
+    """Draw them on a screen of some size."""
+    console = Console(file=StringIO(), width=width, height=height, force_terminal=True)
+    picture = Picture()
+    picture.rows = [Shown(each, Pace(5.0, 12_345)) for each in in_order(rows)]
+    picture.now = NOW
+    with console.capture() as said:
+        console.print(picture, end="")
+    plain = "".join(Console(file=StringIO()).render_str(said.get(), markup=False).plain)
+    return [line for line in _without_colours(plain).splitlines() if line]
+
+
+def _without_colours(text: str) -> str:
+    out, inside = [], False
+    for character in text:
+        inside = inside or character == "\x1b"
+        if not inside:
+            out.append(character)
+        inside = inside and character != "m"
+    return "".join(out)
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 140])
+def test_it_fits_whatever_the_width(width: int) -> None:
+    lines = drawn([seen(number) for number in range(5)], width)
+
+    assert max(len(line) for line in lines) <= width
+    assert len(lines) == 7  # no row is folded
+
+
+def test_at_eighty_columns_it_says_what_matters() -> None:
+    header, row, *_ = drawn([seen(1)])
+
+    for word in ("name", "status", "requests", "errors", "left", "files"):
+        assert word in header
+    for word in ("nightly-", "in_progress", "20,000/50,000", "1,234", "3 h 25 min", "archiving"):
+        assert word in row
+
+
+def test_more_than_fit_are_summed_up_in_a_line() -> None:
+    rows = [seen(number) for number in range(30)]
+    rows += [seen(99, "failed", trouble=True, ended=True, good=False)]
+    rows += [seen(100 + n, "completed", ended=True, over=True) for n in range(3)]
+
+    lines = drawn(rows, height=12)
+
+    assert len(lines) <= 12
+    assert "failed" in lines[1]  # problems first
+    assert "… and 27 more: 24 in_progress, 3 completed" in lines[-2]
+    assert "34 in all: 30 in_progress, 3 completed, 1 failed" in lines[-1]
+
+
+def test_a_name_is_shown_as_it_is_written() -> None:
+    lines = drawn([seen(1)._replace(name="[red]x[/]")])
+
+    assert lines[1].startswith("[red]x[/] ")
+
+
+def test_where_nothing_is_known_of_the_time_left_there_is_a_dash() -> None:
+    console = Console(file=StringIO(), width=80, height=24)
+    picture = Picture()
+    picture.rows, picture.now = [Shown(seen(1), Pace())], NOW
+    with console.capture() as said:
+        console.print(picture)
+
+    assert "\N{EN DASH}" in said.get()
