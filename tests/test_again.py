@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ ENDS = (ARCHIVED, GONE, FAILED)
 LATER = CREATED + 40 * 24 * HOUR
 
 
-def archived(output: FileState = ARCHIVED, **said: object) -> Life:
+def archived(output: FileState = ARCHIVED, **said: Any) -> Life:
     """Give a batch whose files have all found their end."""
     life = lived("in_progress")
     life.see("completed", **said)
@@ -54,7 +54,7 @@ def test_only_what_is_asked_for_is_copied_again_and_told_as_a_further_attempt() 
     assert life.files == {OUT: PENDING, ERR: ARCHIVED, REC: ARCHIVED}
     assert life.known.files[OUT].file_id == OUTPUT
     assert life.known.files[OUT].tries == 0
-    assert not life.known.settled
+    assert not life.known.archived
 
     assert life.end(OUT, FAILED) == ["file_failed", "archived"]
     first, failed, second = life.events[-3], life.events[-2], life.events[-1]

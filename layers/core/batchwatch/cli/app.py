@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from batchwatch.cli.command import add
-from batchwatch.cli.commands import jobs
+from batchwatch.cli.commands import archive, jobs
 from batchwatch.cli.commands import list as list_batches
 
 app = typer.Typer(
@@ -43,5 +43,5 @@ def _all(
     del told
 
 
-for each in (list_batches.show_list, jobs.show_jobs):
+for each in (list_batches.show_list, jobs.show_jobs, archive.archive):
     add(app, each)
