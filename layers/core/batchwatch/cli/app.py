@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from batchwatch.cli.command import add
-from batchwatch.cli.commands import archive, jobs
+from batchwatch.cli.commands import archive, jobs, redrive, replay
 from batchwatch.cli.commands import list as list_batches
 
 app = typer.Typer(
@@ -43,5 +43,11 @@ def _all(
     del told
 
 
-for each in (list_batches.show_list, jobs.show_jobs, archive.archive):
+for each in (
+    list_batches.show_list,
+    jobs.show_jobs,
+    archive.archive,
+    replay.replay,
+    redrive.redrive,
+):
     add(app, each)

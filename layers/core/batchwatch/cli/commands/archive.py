@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated, Any
 
@@ -9,12 +10,12 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
 from batchwatch.cli import view
-from batchwatch.cli.asking import must_agree
 from batchwatch.cli.command import AccountName, command
-from batchwatch.cli.given import given_ids
+from batchwatch.cli.ids import ids_of
 from batchwatch.cli.mending import Case, incomplete, look, mend
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
+from batchwatch.cli.sure import sure
 from batchwatch.cli.trouble import Code
 from batchwatch.cli.verifying import Found
 from batchwatch.notify.wording import clean, duration, plural, size
@@ -64,7 +65,7 @@ def archive(  # noqa: PLR0913 - as many options
     Exit codes: 0 all of it is there; 1 something is wrong (--check), could not be had, or a batch
     has not ended.
     """
-    records = stack.find_all(given_ids(ids), account)
+    records = stack.find_all(ids_of(ids, sys.stdin), account)
     cases = _look(stack, out, records)
     for case in cases:
         _show(out, case)
@@ -76,7 +77,9 @@ def archive(  # noqa: PLR0913 - as many options
             if out.as_json:
                 out.emit(_said(case.known, case))
         return Code.BAD_NEWS if check and not all(case.well for case in cases) else None
-    _agree(out, to_mend, yes=yes)
+    if not (yes or _agreed(out, to_mend)):
+        out.note("nothing was done")
+        return None
     after = [_do(stack, out, case) for case in cases]
     if wait:
         after = _wait(stack, out, after)
@@ -135,10 +138,10 @@ def _warn(out: Output, to_mend: list[Case]) -> None:
             )
 
 
-def _agree(out: Output, to_mend: list[Case], *, yes: bool) -> None:
-    if count := sum(len(case.in_the_way) for case in to_mend):
-        what = f"delete {plural(count, 'object')} (the bucket keeps them as older versions)?"
-        must_agree(out, what, yes=yes)
+def _agreed(out: Output, to_mend: list[Case]) -> bool:
+    count = sum(len(case.in_the_way) for case in to_mend)
+    what = f"Delete {plural(count, 'object')}? The bucket keeps them as older versions."
+    return not count or sure(out, what)
 
 
 def _do(stack: Stack, out: Output, case: Case) -> Record:

@@ -1,0 +1,47 @@
+"""Ids as people give them: one by one, or lines of standard input. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from batchwatch.batch import safe_id
+from batchwatch.cli.trouble import Code, CommandError
+from batchwatch.errors import UnsafeIdError
+from batchwatch.notify.wording import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+STDIN = "-"
+_SHOWN = 80
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+
+
+def usable(text: str) -> str:
+    """Return an id that may be asked for; CommandError that shows the one which may not."""
+    try:
+        return safe_id(text)
+    except UnsafeIdError as error:
+        raise CommandError(Code.USAGE, f"{clean(text, _SHOWN)!r}: {error}") from error
+
+
+def ids_of(arguments: Iterable[str], stdin: Iterable[str]) -> list[str]:
+    """Return each id once, in order; `-` stands for the words of standard input."""
+    words: list[str] = []
+    for argument in arguments:
+        words += [w for line in stdin for w in line.split()] if argument == STDIN else [argument]
+    if not words:
+        raise CommandError(Code.USAGE, "standard input holds no ids", "give one id a line")
+    return [usable(word) for word in dict.fromkeys(words)]
+
+
+def usable_account(name: str) -> str:
+    """Return what may be the name of an account; CommandError that shows what may not."""
+    if _ACCOUNT.fullmatch(name):
+        return name
+    raise CommandError(
+        Code.USAGE,
+        f"{clean(name, _SHOWN)!r} is no name of an account: up to 32 of a-z 0-9 -",
+        "give a name that the secret has",
+    )
