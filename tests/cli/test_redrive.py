@@ -65,6 +65,8 @@ def test_what_lies_there_is_shown_and_stays_where_it_is(world: World) -> None:
 def test_empty_queues_are_good_news() -> None:
     said = batchwatch("redrive")
     assert (said.code, said.out) == (0, "archive: 0, inbox: 0\n")
+    assert "EventBus" in batchwatch("redrive", "relay").err
+    assert batchwatch("redrive", "other").code == 2
 
 
 def test_an_order_that_is_sent_back_is_done(world: World) -> None:

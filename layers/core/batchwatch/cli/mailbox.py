@@ -116,7 +116,10 @@ def mailboxes(stack: Stack, names: Collection[str]) -> list[Mailbox]:
     if unknown := sorted({*names} - {*NAMES}):
         cause = f"there is no queue {', '.join(unknown)}"
         raise CommandError(Code.USAGE, cause, f"there are {', '.join(NAMES)}")
-    wanted = names or [name for name in NAMES if f"{name.title()}DeadLettersUrl" in stack.outputs]
+    there = [name for name in NAMES if f"{name.title()}DeadLettersUrl" in stack.outputs]
+    if "relay" in {*names} - {*there}:
+        cause = f"the stack {stack.name!r} has no relay"
+        raise CommandError(Code.NOT_FOUND, cause, "it has one where EventBus names a bus")
     return [
         Mailbox(
             name,
@@ -124,5 +127,5 @@ def mailboxes(stack: Stack, names: Collection[str]) -> list[Mailbox]:
             stack.output(f"{name.title()}DeadLettersUrl"),
             stack.output(f"{name.title()}QueueUrl"),
         )
-        for name in wanted
+        for name in dict.fromkeys(names) or there
     ]

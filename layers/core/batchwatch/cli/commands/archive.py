@@ -47,7 +47,7 @@ def archive(  # noqa: PLR0913 - as many options
         bool, typer.Option("--wait/--no-wait", help="Wait until all is archived, or do not.")
     ] = True,
 ) -> Code | None:
-    r"""Verify what is archived of batches, and have copied again what is not there.
+    """Verify what is archived of batches, and have copied again what is not there.
 
     Reads every archived object from end to end and compares it with the ledger: bytes, lines,
     crc32. Files that are missing or different, and those that could not be had before, are copied
@@ -64,7 +64,7 @@ def archive(  # noqa: PLR0913 - as many options
 
     Exit codes: 0 all of it is there; 1 something is wrong (--check), could not be had, or a batch
     has not ended.
-    """
+    """  # noqa: D301 - click reads \b
     records = stack.find_all(ids_of(ids, sys.stdin), account)
     cases = _look(stack, out, records)
     for case in cases:
@@ -79,7 +79,7 @@ def archive(  # noqa: PLR0913 - as many options
         return Code.BAD_NEWS if check and not all(case.well for case in cases) else None
     if not (yes or _agreed(out, to_mend)):
         out.note("nothing was done")
-        return None
+        return Code.BAD_NEWS
     after = [_do(stack, out, case) for case in cases]
     if wait:
         after = _wait(stack, out, after)

@@ -41,7 +41,7 @@ def redrive(  # noqa: PLR0913 - as many options
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> Code | None:
-    r"""Show the dead letters: what the functions could not do; and send them back, if wanted.
+    """Show the dead letters: what the functions could not do; and send them back, if wanted.
 
     Dead letters are orders to the archiver, files dropped into the inbox, events that people or
     the bus could not be told of. To look takes nothing away (each look counts as received). Mend
@@ -58,7 +58,7 @@ def redrive(  # noqa: PLR0913 - as many options
       batchwatch redrive inbox --drop-unreadable
 
     Exit codes: 0 nothing lies there (any more); 1 something does; 3 no such message.
-    """
+    """  # noqa: D301 - click reads \b
     boxes = mailboxes(stack, queues or [])
     found = [(box, letter) for box in boxes for letter in box.letters()]
     if only:

@@ -51,7 +51,7 @@ def replay(  # noqa: PLR0913 - as many options
         bool, typer.Option("--yes", "-y", help="Do not ask before all events are announced.")
     ] = False,
 ) -> None:
-    r"""Announce events of batches or jobs again: the same texts, to the byte.
+    """Announce events of batches or jobs again: the same texts, to the byte.
 
     They are published on the topic as they lie in the bucket under events/, with the same
     attributes and subject, in sequence. Every subscriber hears them whose filter lets them pass;
@@ -68,7 +68,7 @@ def replay(  # noqa: PLR0913 - as many options
 
     Exit codes: 0 all were announced; 1 one cannot be read, or SNS refused it; 3 there is no such
     event. Interrupted, it says how far it came.
-    """
+    """  # noqa: D301 - click reads \b
     chosen = [
         each
         for subject in ids_of(ids, sys.stdin)
