@@ -65,7 +65,7 @@ _NARROWER: dict[type[BaseModel], dict[str, Schema]] = {
         "subject": {"pattern": _JOB_ID},
         "dataschema": {"const": JOB_SCHEMA},
     },
-    BatchEventData: _ANY_DATA,
+    BatchEventData: {**_ANY_DATA, "attempt": {"minimum": 2}},
     JobEventData: {
         **_ANY_DATA,
         "requests": _COUNT,
@@ -91,7 +91,7 @@ _NARROWER: dict[type[BaseModel], dict[str, Schema]] = {
 }
 """What is true beyond the types of the models."""
 _MAYBE: dict[type[BaseModel], set[str]] = {
-    BatchEventData: {"files", "stalled", "reduced"},
+    BatchEventData: {"files", "stalled", "attempt", "reduced"},
     JobEventData: {"waiting", "totals", "files", "reason", "report", "reduced"},
     ArchivedFile: {"location"},
 }

@@ -38,6 +38,10 @@ DATA = {
         "input, where inputs are kept. A later version may know more roles."
     ),
     "stalled": "Why the batch seems to stand still.",
+    "attempt": (
+        "Which attempt to archive the files this is of, from the second on; left out in the first. "
+        "An operator asks for another where files of the archive are missing or wrong."
+    ),
     "reduced": "True if SNS had refused the whole; then `batch` has but its id and status.",
 }
 FILE = {

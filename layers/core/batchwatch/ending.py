@@ -102,12 +102,18 @@ def _ends(
     told = Teller(known, batch, witness)
     for role, file in files.items():
         if file and file.state in {FileState.GONE, FileState.FAILED}:
-            told.tell(f"batch.file_{file.state}", apart=role, files=_shown({role: file}))
+            apart = _apart(known.attempt, role)
+            told.tell(f"batch.file_{file.state}", apart=apart, files=_shown({role: file}))
     then = {role: file for role, file in {**known.files, **files}.items() if file}
     after = known.model_copy(update={"files": then})
     if after.archived:
-        told.tell("batch.archived", files=_shown(after.files))
+        told.tell("batch.archived", apart=_apart(known.attempt), files=_shown(after.files))
     return told.events
+
+
+def _apart(attempt: int, role: str = "") -> str:
+    """Tell events of a further attempt apart from those of the first."""
+    return role if attempt == 1 else f"{role}/{attempt}"
 
 
 def _shown(files: Mapping[Role, File]) -> dict[Role, ArchivedFile]:

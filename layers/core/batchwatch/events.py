@@ -66,7 +66,8 @@ class BatchEventData(Part):
     """What happened to a batch; `batch` is the object as OpenAI showed it.
 
     `files` are by the name of a role: one of `Role`, or one of a later version. `reduced`: all
-    but its id and status is left out, as SNS refused the whole.
+    but its id and status is left out, as SNS refused the whole. `attempt`: which attempt to archive
+    the files it is of, 1 where it is not said.
     """
 
     account: str
@@ -78,6 +79,7 @@ class BatchEventData(Part):
     batch: Batch
     files: dict[str, ArchivedFile] | None = None
     stalled: Stalled | None = None
+    attempt: int = 1
     reduced: bool = False
 
 
@@ -103,6 +105,7 @@ class BatchEvent(Envelope):
         """Return the one text of this event; what says nothing is left out."""
         left_out = {"files"} if self.data.files is None else set()
         left_out |= {"stalled"} if self.data.stalled is None else set()
+        left_out |= {"attempt"} if self.data.attempt == 1 else set()
         left_out |= set() if self.data.reduced else {"reduced"}
         return self.model_dump_json(exclude={"data": left_out})
 
@@ -174,6 +177,7 @@ def make_event(  # noqa: PLR0913 - an event is all of these
     apart: str = "",
     files: Mapping[Role, ArchivedFile] | None = None,
     stalled: Stalled | None = None,
+    attempt: int = 1,
 ) -> BatchEvent:
     """Put an event together. Its time is OpenAI's where it tells of a status."""
     told = batch.status_at if kind == f"batch.{batch.status}" else None
@@ -193,6 +197,7 @@ def make_event(  # noqa: PLR0913 - an event is all of these
             batch=batch,
             files={str(r): f for r, f in files.items()} if files is not None else None,
             stalled=stalled,
+            attempt=attempt,
         ),
     )
 

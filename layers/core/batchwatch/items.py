@@ -46,11 +46,13 @@ class Spelling(NamedTuple):
 def spelled(known: Record, change: Change) -> Spelling:
     """Spell a change. The first write sets whole maps, later ones set and remove in them.
 
-    A batch that was lost is in the index again with whatever is written of it.
+    A batch that was lost is in the index again with whatever is written of it; one that had been
+    archived, with a further attempt.
     """
     seq = known.seq + len(change.events)
+    opens = not known.v or known.lost or known.abandoned or change.attempt is not None
     plain: dict[str, Any] = {
-        "open": known.account if not known.v or known.lost or known.abandoned else None,
+        "open": known.account if opens else None,
         "v": known.v + 1,
         "seq": seq,
         "last_status": change.events[-1].data.status if change.events else None,
@@ -64,6 +66,7 @@ def spelled(known: Record, change: Change) -> Spelling:
         "misses": change.misses,
         "losses": change.losses,
         "quiet": change.quiet,
+        "attempt": change.attempt,
         **{name: _whole(getattr(change, name)) for name in _TIMES},
     }
     sets = {f"#{name}": f":{name}" for name, value in plain.items() if value is not None}

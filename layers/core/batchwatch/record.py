@@ -154,6 +154,7 @@ class Record(_Known):
     tracked        whether it was registered by hand
     outbox         events by sequence, frozen, not yet published
     files          what becomes of each file, once the batch has ended
+    attempt        which attempt to archive them this is; another is asked for by hand
     open           whether it is in the index of batches with work left
 
     Times are seconds since 1970.
@@ -182,6 +183,7 @@ class Record(_Known):
     tracked: bool = False
     outbox: Mapping[int, str] = {}
     files: Mapping[Role, File] = {}
+    attempt: int = 1
     open: bool = False
 
     @property
@@ -213,7 +215,8 @@ class Change(_Known):
     """All that one conditional write puts into the ledger. None: stays as it is.
 
     `files`: None takes a file out. `found`: OpenAI knows the batch, so that all that was noted of
-    its absence (`ABSENCE`) is taken out.
+    its absence (`ABSENCE`) is taken out. `attempt`: files are to be archived anew, so that the
+    batch is open again.
     """
 
     batch: Batch | None = None
@@ -229,6 +232,7 @@ class Change(_Known):
     lost_at: float | None = None
     losses: int | None = None
     quiet: bool | None = None
+    attempt: int | None = None
     found: bool = False
     files: Mapping[Role, File | None] = {}
     events: tuple[BatchEvent, ...] = ()

@@ -63,6 +63,7 @@ class Teller:
             apart=apart,
             files=files,
             stalled=stalled,
+            attempt=self._known.attempt,
         )
         self.events = (*self.events, event)
         self._status = status_now

@@ -154,7 +154,10 @@ class Transfer(NamedTuple):
                 key = archive_key(record.account, record.batch, role)
                 self.archive.abort(key, file.upload.id)
         witness = Witness(BY, self.clock(), self.rules)
-        while change := file_ended(record, role, end, witness):  # refused: decide on what is there
+        # Refused: decide on what is there. What was done before a further attempt counts no more.
+        while record.attempt == known.attempt and (
+            change := file_ended(record, role, end, witness)
+        ):
             record = self.ledger.write(record, change)
         return Report(bytes_archived=end.bytes or 0)
 

@@ -8,11 +8,14 @@ from typing import Annotated
 import typer
 
 from batchwatch.cli.command import add
+from batchwatch.cli.commands.archive import archive
 from batchwatch.cli.commands.cancel import cancel
 from batchwatch.cli.commands.events import show_events
 from batchwatch.cli.commands.fetch import fetch
 from batchwatch.cli.commands.jobs import show_jobs
 from batchwatch.cli.commands.list import show_list
+from batchwatch.cli.commands.redrive import redrive
+from batchwatch.cli.commands.replay import replay
 from batchwatch.cli.commands.show import show_one
 from batchwatch.cli.commands.submit import submit_files
 from batchwatch.cli.commands.track import track
@@ -60,5 +63,8 @@ for each in (
     track,
     cancel,
     fetch,
+    archive,
+    replay,
+    redrive,
 ):
     add(app, each)

@@ -1,0 +1,153 @@
+"""`batchwatch replay`: events that were announced, announced again as they were."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NamedTuple
+
+import typer
+from pydantic import ValidationError
+
+from batchwatch.cli.command import AccountName, command
+from batchwatch.cli.ids import ids_of
+from batchwatch.cli.kept import Kept, kept_events
+from batchwatch.cli.output import Output
+from batchwatch.cli.stack import Stack
+from batchwatch.cli.sure import sure
+from batchwatch.cli.trouble import Code, CommandError
+from batchwatch.job_events import Event, read_event
+from batchwatch.notify.wording import clean, plural
+
+
+class Chosen(NamedTuple):
+    """An event to be announced again."""
+
+    subject: str
+    kept: Kept
+    event: Event
+
+
+@command("replay")
+def replay(  # noqa: PLR0913 - as many options
+    stack: Stack,
+    out: Output,
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Batches or jobs; - reads ids from stdin.")
+    ],
+    account: AccountName = None,
+    *,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", "-t", metavar="TYPE", help="Only events of this type; repeatable."),
+    ] = None,
+    sequences: Annotated[
+        list[int] | None,
+        typer.Option("--sequence", "-s", metavar="N", help="Only event number N; repeatable."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print which events would be announced.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before all events are announced.")
+    ] = False,
+) -> None:
+    """Announce events of batches or jobs again: the same texts, to the byte.
+
+    They are published on the topic as they lie in the bucket under events/, with the same
+    attributes and subject, in sequence. Every subscriber hears them whose filter lets them pass;
+    one that remembers ids, as the README asks, knows those that it has had. People are not told
+    again what they were told within 30 days.
+
+    Without --type and --sequence it is all events, after a question.
+
+    \b
+      batchwatch replay batch_6b49d2 --type batch.completed
+      batchwatch replay batch_6b49d2 --sequence 3 --sequence 4
+      batchwatch replay --dry-run batch_6b49d2
+      batchwatch list --json | jq -r .id | batchwatch replay - -t batch.archived
+
+    Exit codes: 0 all were announced; 1 one cannot be read, or SNS refused it; 3 there is no such
+    event. Interrupted, it says how far it came.
+    """  # noqa: D301 - click reads \b
+    chosen = [
+        each
+        for subject in ids_of(ids, sys.stdin)
+        for each in _choose(stack, subject, account, types, sequences)
+    ]
+    if dry_run:
+        for each in chosen:
+            _tell(out, each, published=False)
+        out.note(f"{plural(len(chosen), 'event')} would be announced")
+        return
+    if not (types or sequences):
+        subjects = len({each.subject for each in chosen})
+        of = clean(chosen[0].subject) if subjects == 1 else f"{subjects} batches or jobs"
+        what = f"Announce {plural(len(chosen), 'event')} of {of} again, to every subscriber?"
+        if not (yes or sure(out, what)):
+            out.note("nothing was done")
+            return
+    _publish(stack, out, chosen)
+
+
+def _choose(
+    stack: Stack,
+    subject: str,
+    account: str | None,
+    types: list[str] | None,
+    sequences: list[int] | None,
+) -> list[Chosen]:
+    accounts = [account] if account else stack.catalogue.accounts()
+    kept = [each for name in accounts for each in kept_events(stack, name, subject)]
+    if not kept:
+        cause = f"no event of {subject} is in the bucket"
+        raise CommandError(Code.NOT_FOUND, cause, "what was never announced cannot be repeated")
+    chosen = [
+        each
+        for each in kept
+        if (not types or each.type in types) and (not sequences or each.sequence in sequences)
+    ]
+    if not chosen:
+        there = ", ".join(f"{each.sequence} {each.type}" for each in kept)
+        cause = f"{subject} has no such event"
+        raise CommandError(Code.NOT_FOUND, cause, f"it has: {clean(there, 1000)}")
+    return [Chosen(subject, each, _read(stack, each)) for each in chosen]
+
+
+def _read(stack: Stack, kept: Kept) -> Event:
+    try:
+        return read_event(kept.text)
+    except ValidationError as error:
+        cause = f"s3://{stack.bucket}/{kept.key} is no event that this version can read"
+        raise CommandError(Code.BAD_NEWS, cause, "leave it out by --type or --sequence") from error
+
+
+def _publish(stack: Stack, out: Output, chosen: list[Chosen]) -> None:
+    done = 0
+    try:
+        for each in chosen:
+            stack.publisher.publish(each.event, each.kept.text)
+            done += 1
+            _tell(out, each, published=True)
+    finally:
+        if done < len(chosen):
+            left = chosen[done]
+            out.note(
+                f"{done} of {plural(len(chosen), 'event')} announced; the next is"
+                f" {left.kept.type} of {clean(left.subject)}, number {left.kept.sequence}"
+            )
+    out.note(f"{plural(done, 'event')} announced")
+
+
+def _tell(out: Output, each: Chosen, *, published: bool) -> None:
+    if out.as_json:
+        out.emit(
+            {
+                "subject": each.subject,
+                "account": each.event.data.account,
+                "sequence": each.kept.sequence,
+                "type": each.kept.type,
+                "id": each.event.id,
+                "published": published,
+            }
+        )
+    out.show(f"{each.kept.sequence:>4}  {clean(each.kept.type):<20}  {clean(each.subject)}")
