@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from batchwatch.cli.command import add
+from batchwatch.cli.commands import doctor
 from batchwatch.cli.commands import list as list_batches
 
 app = typer.Typer(
@@ -42,5 +43,5 @@ def _all(
     del told
 
 
-for each in (list_batches.show_list,):
+for each in (list_batches.show_list, doctor.see_doctor):
     add(app, each)
