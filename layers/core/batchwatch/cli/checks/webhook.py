@@ -77,7 +77,9 @@ def _sent(name: str, url: str, account: str, key: bytes) -> Finding:
             answer = client.post(url, content=content, headers=headers)
     except httpx.RequestError as error:
         found = f"cannot be reached: {type(error).__name__}: {clean(error)}"
-        return Finding(name, State.PROBLEM, found, "look at the network here, then at its function")
+        return Finding(
+            name, State.PROBLEM, found, "look at the network here; if that is well, sam deploy"
+        )
     seconds = time.monotonic() - began
     if answer.status_code == HTTPStatus.OK:
         return Finding(name, State.OK, f"took an event signed for {account} in {seconds:.1f} s")

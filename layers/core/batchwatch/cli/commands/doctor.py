@@ -15,13 +15,17 @@ from batchwatch.cli.checks import webhook as webhooks
 from batchwatch.cli.checks.finding import Check, Finding, State, examined
 from batchwatch.cli.checks.visit import Visit
 from batchwatch.cli.command import command
+from batchwatch.cli.meaning import Answer
 from batchwatch.cli.output import Output
 from batchwatch.cli.probe import Probe, small_file
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
+from batchwatch.errors import AccessError
 from batchwatch.notify.wording import clean, plural, size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from batchwatch.account import Account
 
 _AT_ONCE = 8
@@ -170,10 +174,10 @@ def _probe(stack: Stack, out: Output, name: str | None, file_id: str | None) -> 
         out.note("no small output is archived to try downloads with; name one by --file")
     out.note(f"asking {account.base_url}; this only reads, and costs nothing")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("question")
+    table.add_column("question", no_wrap=True)
     table.add_column("answer")
     with Probe(account) as probe:
-        for answer in probe.answers(file_id):
+        for answer in _asked(probe, file_id):
             question, told = answer.question, clean(answer.answer)
             if out.as_json:
                 out.emit({"question": question, "answer": told, "details": answer.details})
@@ -183,6 +187,14 @@ def _probe(stack: Stack, out: Output, name: str | None, file_id: str | None) -> 
             f"{plural(probe.requests, 'request')}, {size(probe.bytes)} of files; nothing changed"
         )
     return None
+
+
+def _asked(probe: Probe, file_id: str | None) -> Iterator[Answer]:
+    try:
+        yield from probe.answers(file_id)
+    except AccessError as error:
+        way_out = "batchwatch doctor tells which key, and how to mend it"
+        raise CommandError(Code.DENIED, str(error), way_out) from error
 
 
 def _chosen(accounts: list[Account], name: str | None) -> Account:
