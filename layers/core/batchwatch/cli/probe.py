@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SMALL = 1_000_000
 """Bytes; no larger file is chosen, and no more is read of one that is named."""
 NOBODY = "batch_00000000000000000000000000000000"
-_PIECE = 200_000  # bytes read of one answer, at most; there are five answers at most that are read
+_PIECE = 200_000  # bytes read of an answer; two are read, of the others the head alone
 _LOOKED_THROUGH = 500  # batches of the ledger
 _NEWEST = 5
 _LOOKS = 10

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from batchwatch.cli.checks.visit import Visit
 
-_RIGHT = re.compile(r"perform: ([A-Za-z0-9-]+:[A-Za-z*]+)")
+_RIGHT = re.compile(r"perform: ([A-Za-z0-9-]+:[A-Za-z0-9*]+)")
 _POLICY = "ask for that right; docs/cli.md has a policy"
 
 

@@ -96,7 +96,8 @@ def see_doctor(  # noqa: PLR0913 - each is an option
         return _probe(stack, out, account, file)
     if account or file:
         raise CommandError(Code.USAGE, "--account and --file go with --probe")
-    return _examine(stack, out, _checks(stack, test_event=webhook))
+    visit = Visit.begin(stack)
+    return _examine(visit, out, _checks(stack, test_event=webhook))
 
 
 def _checks(stack: Stack, *, test_event: bool) -> list[Check]:
@@ -120,9 +121,9 @@ def _checks(stack: Stack, *, test_event: bool) -> list[Check]:
     ]
 
 
-def _examine(stack: Stack, out: Output, checks: list[Check]) -> Code | None:
+def _examine(visit: Visit, out: Output, checks: list[Check]) -> Code | None:
     """Make the checks side by side; show each as soon as those before it are shown."""
-    visit, findings = Visit.begin(stack), []
+    findings: list[Finding] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for found in pool.map(lambda check: examined(check, visit), checks):
             for finding in found:
