@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from batchwatch.cli.checks.finding import Finding, State
+from batchwatch.cli.checks.together import together
 from batchwatch.errors import (
     AccessError,
     BadAnswerError,
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from batchwatch.account import Account
     from batchwatch.cli.checks.visit import Visit
-
-_AT_ONCE = 8
 
 
 def secret(visit: Visit) -> Iterator[Finding]:
@@ -52,8 +51,8 @@ def keys(visit: Visit) -> Iterator[Finding]:
     except SecretError:
         yield Finding("keys", State.NOT_CHECKED, "the secret cannot be read")
         return
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(lambda account: _tried(account, put_secret(visit)), accounts)
+    put = put_secret(visit)
+    yield from together(partial(_tried, account, put) for account in accounts)
 
 
 def put_secret(visit: Visit) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +13,7 @@ from batchwatch.accounts import read_accounts
 from batchwatch.cli.checks import deployment, left_over, listeners, secret
 from batchwatch.cli.checks import webhook as webhooks
 from batchwatch.cli.checks.finding import Check, Finding, State, examined
+from batchwatch.cli.checks.together import together
 from batchwatch.cli.checks.visit import Visit
 from batchwatch.cli.command import command
 from batchwatch.cli.meaning import Answer
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from batchwatch.account import Account
 
-_AT_ONCE = 8
 _MARK = {State.OK: "✓", State.WARNING: "!", State.PROBLEM: "✗", State.NOT_CHECKED: "?"}
 _STYLE = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "red", State.NOT_CHECKED: ""}
 
@@ -124,11 +124,10 @@ def _checks(stack: Stack, *, test_event: bool) -> list[Check]:
 def _examine(visit: Visit, out: Output, checks: list[Check]) -> Code | None:
     """Make the checks side by side; show each as soon as those before it are shown."""
     findings: list[Finding] = []
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for found in pool.map(lambda check: examined(check, visit), checks):
-            for finding in found:
-                _tell(out, finding)
-            findings += found
+    for found in together(partial(examined, check, visit) for check in checks):
+        for finding in found:
+            _tell(out, finding)
+        findings += found
     rights = _rights(findings)
     _tell(out, rights)
     _sum_up(out, [*findings, rights])
@@ -146,7 +145,7 @@ def _rights(findings: list[Finding]) -> Finding:
 
 
 def _tell(out: Output, finding: Finding) -> None:
-    found, way_out = clean(finding.found), clean(finding.way_out, 1000)
+    found, way_out = clean(finding.found, 1000), clean(finding.way_out, 1000)
     if out.as_json:
         out.emit(
             {"check": finding.check, "state": finding.state, "found": found, "way_out": way_out}
@@ -154,7 +153,7 @@ def _tell(out: Output, finding: Finding) -> None:
         return
     mark = f"{_MARK[finding.state]} {finding.state:<11}"
     out.show(Text.assemble((mark, _STYLE[finding.state]), f"  {finding.check:<24}  {found}"))
-    if way_out and finding.state is not State.OK:
+    if way_out and not finding.right:  # of all rights together, at the end
         out.show(f"{'':15}→ {way_out}")
 
 
