@@ -208,6 +208,16 @@ def test_a_clock_that_is_off_is_why_aws_refuses(clinic: Clinic) -> None:
     assert "NTP" in said.err
 
 
+def test_a_stack_that_cannot_be_asked_for_ends_it_with_the_way_out(clinic: Clinic) -> None:
+    other = batchwatch("doctor", "--stack", "other")
+    assert (other.code, "no stack 'other'" in other.err) == (3, True)
+
+    clinic.refuse("cloudformation.DescribeStacks", "AccessDenied")
+    denied = batchwatch("doctor", "--json")
+    assert (denied.code, denied.out) == (4, "")
+    assert "cloudformation:DescribeStacks" in denied.err
+
+
 def test_a_test_event_is_taken_by_the_function_and_changes_nothing(clinic: Clinic) -> None:
     world, mistakes = clinic.world, list[BaseException]()
     world.clock.now = time.time()
