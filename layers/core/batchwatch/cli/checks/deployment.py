@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from batchwatch.cli.checks.visit import Visit
 
-_DAY = 86_400
+_BACK = 82_800  # seconds; a point a minute, of which AWS gives 1,440 at most
 _SETTLING = 300
 """Seconds after a deployment in which a first poll may be yet to come."""
 _MOST_LINES = 1000
@@ -129,12 +129,12 @@ def _closed(s3: Any, name: str) -> bool:
 
 
 def _by_metric(visit: Visit, now: float) -> float | None:
-    """Return the latest minute in which a poll was counted, of a day."""
+    """Return the latest minute in which a poll was counted, of the last 23 hours."""
     said = visit.stack.client("cloudwatch").get_metric_statistics(
         Namespace="batchwatch",
         MetricName="OpenBatches",
         Dimensions=[{"Name": "service", "Value": visit.stack.name}],
-        StartTime=datetime.fromtimestamp(now - _DAY, tz=UTC),
+        StartTime=datetime.fromtimestamp(now - _BACK, tz=UTC),
         EndTime=datetime.fromtimestamp(now, tz=UTC),
         Period=60,
         Statistics=["SampleCount"],

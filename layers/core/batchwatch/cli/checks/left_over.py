@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _DEAD = "DeadLettersUrl"
 _VISIBLE = "ApproximateNumberOfMessages"
 _TAKEN = "ApproximateNumberOfMessagesNotVisible"
-_AT_ONCE = 100  # alarms that one call takes
+_AT_ONCE = 50  # alarms that one answer has at most
 _SOON = 3600
 """Seconds after the end in which files are still on their way, and nothing is amiss."""
 

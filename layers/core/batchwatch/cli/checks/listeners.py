@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from batchwatch.accounts import read_slack_url
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from batchwatch.cli.checks.visit import Visit
 
 _PENDING = "PendingConfirmation"
+_DELETED = "Deleted"  # listed for some days more
 _CONFIRM = "open its mail from AWS Notifications and confirm, within two days; or for a new one: "
 
 
@@ -88,11 +90,11 @@ def _slack(visit: Visit) -> bool:
 
 
 def _subscribe(topic: str, address: str) -> str:
-    to = f"--topic-arn {topic} --protocol email --notification-endpoint {clean(address)}"
+    to = f"--topic-arn {topic} --protocol email --notification-endpoint {quote(clean(address))}"
     return f"aws sns subscribe {to}"
 
 
 def _subscriptions(visit: Visit, topic: str) -> Iterator[dict[str, Any]]:
     pages = visit.stack.client("sns").get_paginator("list_subscriptions_by_topic")
     for page in pages.paginate(TopicArn=topic):
-        yield from page["Subscriptions"]
+        yield from (s for s in page["Subscriptions"] if s["SubscriptionArn"] != _DELETED)
