@@ -10,6 +10,7 @@ import typer
 from batchwatch.cli.command import add
 from batchwatch.cli.commands.archive import archive
 from batchwatch.cli.commands.cancel import cancel
+from batchwatch.cli.commands.doctor import see_doctor
 from batchwatch.cli.commands.events import show_events
 from batchwatch.cli.commands.fetch import fetch
 from batchwatch.cli.commands.jobs import show_jobs
@@ -66,5 +67,6 @@ for each in (
     archive,
     replay,
     redrive,
+    see_doctor,
 ):
     add(app, each)
