@@ -19,6 +19,7 @@ class Use(NamedTuple):
 
 USES = {
     "list": Use(),
+    "jobs": Use(),
     "track": Use((BATCH,)),
     "cancel": Use((BATCH, "--yes"), names_one=True),
 }

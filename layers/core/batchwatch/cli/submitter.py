@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ENDED = re.compile(r"has already ended")
 _UNKNOWN = re.compile(r"^(no job |no job or batch |account '.*' has no batch )")
+_BY_OPENAI = re.compile(r"^POST \S+/cancel: (?P<why>\w+)")
 _NO_ACCOUNT = re.compile(r"no usable account ")
 
 
@@ -59,4 +60,19 @@ def _refusal(wanted: str, error: str) -> CommandError:
         return CommandError(Code.NOT_FOUND, error.partition(";")[0], way_out)
     if _NO_ACCOUNT.search(error):
         return CommandError(Code.USAGE, error, "give --account a name that the secret has")
+    if by_openai := _BY_OPENAI.search(error):
+        return _of_openai(by_openai["why"], error)
     return CommandError(Code.BAD_NEWS, f"Submitter says: {error}", "to ask again does no harm")
+
+
+def _of_openai(why: str, error: str) -> CommandError:
+    """OpenAI has refused; `why`: its status, or a word where there was no answer."""
+    if why in {"401", "403"}:
+        way_out = "the key of that account needs the right to write batches"
+        return CommandError(Code.DENIED, f"OpenAI: {error}", way_out)
+    later = why == "429" or why.startswith("5") or not why.isdigit()
+    return CommandError(
+        Code.LATER if later else Code.BAD_NEWS,
+        f"OpenAI: {error}",
+        "try again in a minute; to ask again does no harm",
+    )

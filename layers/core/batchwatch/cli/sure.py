@@ -21,4 +21,8 @@ def sure(out: Output, question: str, person: TextIO | None = None) -> bool:
             Code.USAGE, "there is no terminal to ask for a confirmation", "if you are sure: --yes"
         )
     out.notes.print(Text(f"{question} [y/N] "), end="", soft_wrap=True)
-    return person.readline().strip().lower() in {"y", "yes"}
+    try:
+        return person.readline().strip().lower() in {"y", "yes"}
+    except KeyboardInterrupt as error:
+        out.note("")
+        raise CommandError(Code.INTERRUPTED, "stopped; nothing was done") from error

@@ -10,11 +10,11 @@ import pytest
 
 from batchwatch.cli.output import Output
 from batchwatch.cli.sure import sure
-from batchwatch.submit.job import Stage
+from batchwatch.cli.trouble import CommandError
 from local.simulator import Script
 from tests.command_line import batchwatch, submitter
 from tests.dropped import asked as requests
-from tests.dropped import only
+from tests.dropped import finished, only
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 SLOW = Script(name="nightly", endpoint="/v1/responses", requests=9, ends="completed", running=5000)
 OUTPUTS = {"SubmitterFunction": "submitter", "LogGroup": "/batchwatch/logs"}
 BRIEF = Script(name="brief", endpoint="/v1/responses", requests=9, ends="completed")
+
+
+class Person(io.StringIO):
+    """Somebody at a terminal."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
 
 
 @pytest.fixture
@@ -142,11 +150,7 @@ def test_a_job_is_cancelled_by_its_id_or_the_name_of_its_file(world: World) -> N
     assert said.out == f"{job} (inbox/deep/a.jsonl): cancelling, 1 batch being cancelled\n"
     assert once_more.objects[0]["batches_cancelling"] == [batch_id]
     assert world.job(job).cancelled
-    for _ in range(20):
-        world.poll(after=60)
-        world.archive()
-        world.tick()
-    assert world.job(job).stage is Stage.DONE
+    finished(world, job)
     over = batchwatch("cancel", job, "--yes", "--json")
     assert (over.code, over.objects[0]["status"]) == (0, "cancelled")
     assert batchwatch("cancel", "deep/a.jsonl", "--yes").code == 3
@@ -162,6 +166,17 @@ def test_what_cannot_be_cancelled_is_told() -> None:
         (("a/b",), 2, "not a usable id"),
     ):
         said = batchwatch("cancel", *wanted, "--yes")
+
+        assert (said.code, said.out) == (code, "")
+        assert told in said.err
+
+
+@pytest.mark.usefixtures("asked")
+def test_what_openai_refuses_is_told_for_what_it_is(world: World) -> None:
+    for status, times, code, told in ((401, 1, 4, "right to write"), (500, 9, 5, "try again")):
+        world.openai.fault("/cancel$", status=status, times=times)
+
+        said = batchwatch("cancel", "batch_1", "--yes")
 
         assert (said.code, said.out) == (code, "")
         assert told in said.err
@@ -191,8 +206,16 @@ def test_nothing_is_cancelled_without_a_yes(world: World, asked: list[dict[str, 
 
 @pytest.mark.parametrize(("typed", "meant"), [("y\n", True), ("\n", False), ("", False)])
 def test_only_a_yes_is_a_yes(typed: str, meant: bool) -> None:  # noqa: FBT001 - a parameter
-    class Person(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     assert sure(Output(), "Cancel it?", Person(typed)) is meant
+
+
+def test_to_stop_when_asked_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> str:
+        raise KeyboardInterrupt
+
+    person = Person()
+    monkeypatch.setattr(person, "readline", stop)
+
+    with pytest.raises(CommandError, match="nothing was done") as stopped:
+        sure(Output(), "Cancel it?", person)
+    assert stopped.value.code == 130
