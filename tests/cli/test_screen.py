@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from io import StringIO
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from rich.console import Console
@@ -12,6 +14,7 @@ from batchwatch.cli.following import Shown
 from batchwatch.cli.pace import Pace
 from batchwatch.cli.progress import Seen, in_order
 from batchwatch.cli.screen import Picture
+from tests.watch_picture import PICTURE
 
 NOW = 1_800_000_000.0
 
@@ -90,3 +93,12 @@ def test_where_nothing_is_known_of_the_time_left_there_is_a_dash() -> None:
         console.print(picture)
 
     assert "\N{EN DASH}" in said.get()
+
+
+def test_the_picture_in_the_documents_needs_nothing_from_elsewhere() -> None:
+    svg = PICTURE.read_text()
+
+    assert ET.fromstring(svg).tag.endswith("svg")  # noqa: S314 - our own
+    addresses = set(re.findall(r"https?://[^\"'\s]+", svg))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not an address
+    assert "@font-face" not in svg

@@ -98,33 +98,32 @@ def test_of_bad_lines_each_is_told_before_anything_is_sent(file: Path) -> None:
     assert len(versions("inbox/questions.jsonl")) == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "options", "ends"),
-    [
-        ("a.txt", b"x", [], (2, "only *.jsonl")),
-        ("a.jsonl", None, [], (3, "no such file")),
-        ("a.jsonl", b"", [], (1, "empty")),
-        ("a.jsonl", b"\n\n", [], (1, "empty")),
-        ("a.jsonl", b"[1,\n2]", ["--on-bad-lines", "quarantine"], (1, "jq -c")),
-        ("a.jsonl", asked(1), ["--part-requests", "0"], (2, "part-requests must be")),
-        ("a.jsonl", asked(1), ["-m", "team"], (2, "KEY=VALUE")),
-        ("a.jsonl", asked(1), ["-m", f"a={'x' * 600}"], (2, "512")),
-        ("a.jsonl", asked(1), [f"-m{n}={'x' * 500}" for n in "abcd"], (2, "options.json")),
-        ("a.jsonl", asked(1), ["--as", "../a.jsonl"], (2, "--as")),
-        ("a.jsonl", asked(1), ["--endpoint", "/v1/embeddings"], (1, "url: must be /v1/embeddings")),
-    ],
-)
-def test_what_cannot_be_sent_is_not_and_says_why(
-    tmp_path: Path, name: str, content: bytes | None, options: list[str], ends: tuple[int, str]
-) -> None:
-    code, says = ends
-    if content is not None:
-        (tmp_path / name).write_bytes(content)
+_NOT_SENT: list[tuple[str, bytes | None, list[str], tuple[int, str]]] = [
+    ("a.txt", b"x", [], (2, "only *.jsonl")),
+    ("a.jsonl", None, [], (3, "no such file")),
+    ("a.jsonl", b"", [], (1, "empty")),
+    ("a.jsonl", b"\n\n", [], (1, "empty")),
+    ("a.jsonl", b"[1,\n2]", ["--on-bad-lines", "quarantine"], (1, "jq -c")),
+    ("a.jsonl", asked(1), ["--part-requests", "0"], (2, "part-requests must be")),
+    ("a.jsonl", asked(1), ["-m", "team"], (2, "KEY=VALUE")),
+    ("a.jsonl", asked(1), ["-m", f"a={'x' * 600}"], (2, "512")),
+    ("a.jsonl", asked(1), [f"-m{n}={'x' * 500}" for n in "abcd"], (2, "options.json")),
+    ("a.jsonl", asked(1), ["--as", "../a.jsonl"], (2, "--as")),
+    ("a.jsonl", asked(1), ["--endpoint", "/v1/embeddings"], (1, "url: must be /v1/embeddings")),
+]
 
-    said = batchwatch("submit", str(tmp_path / name), "--no-watch", *options)
 
-    assert (said.code, said.out) == (code, "")
-    assert says in said.err
+def test_what_cannot_be_sent_is_not_and_says_why(tmp_path: Path) -> None:
+    for number, (name, content, options, (code, says)) in enumerate(_NOT_SENT):
+        (tmp_path / str(number)).mkdir()
+        path = tmp_path / str(number) / name
+        if content is not None:
+            path.write_bytes(content)
+
+        said = batchwatch("submit", str(path), "--no-watch", *options)
+
+        assert (said.code, said.out) == (code, ""), said.err
+        assert says in said.err
     assert not versions("inbox/a.jsonl")
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("stack")
 GOOD = Script(name="nightly", endpoint="/v1/responses", requests=1000, ends="completed", running=40)
-BAD = Script(name="labels", endpoint="/v1/responses", requests=10, ends="failed")
+BAD = Script(name="labels", endpoint="/v1/responses", requests=10, ends="failed", validating=30)
 QUIET = Until(every=1)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from batchwatch.cli.stack import Stack
+    from batchwatch.items import Row
     from batchwatch.submit.job import Job
 
 Key = tuple[str, str]
@@ -33,13 +34,14 @@ class Everything:
     def look(self) -> list[Seen]:
         """Return them all as they are now, each job in the place of its batches."""
         jobs = [job for job in self._stack.jobs.open_jobs() if self._account in (None, job.account)]
-        rows = self._stack.catalogue.with_work_left(self._accounts)
-        open_keys = [(row.known.account, row.known.batch_id) for row in rows]
+        rows = [*self._stack.catalogue.with_work_left(self._accounts)]
         looks = self._looks
         looks.add_jobs(jobs)
         of_jobs = {b for job in looks.jobs.values() for b in _batches(job)}
-        looks.add_keys(key for key in open_keys if key[1] not in of_jobs)
-        return [each for each in looks.look(jobs) if each.kind == "job" or each.id not in of_jobs]
+        looks.add_keys(_key(row) for row in rows if row.known.batch_id not in of_jobs)
+        return [
+            each for each in looks.look(jobs, rows) if each.kind == "job" or each.id not in of_jobs
+        ]
 
 
 class Chosen:
@@ -121,20 +123,17 @@ class _Looks:
     def add_keys(self, keys: Iterable[Key]) -> None:
         self._keys |= dict.fromkeys(keys)
 
-    def look(self, fresh: Iterable[Job] = ()) -> list[Seen]:
-        """Read what is not over; `fresh`: jobs that have been read just now."""
-        just_read = {job.job_id for job in fresh}
+    def look(self, jobs: Iterable[Job] = (), fresh: Iterable[Row] = ()) -> list[Seen]:
+        """Read what is not over, but `jobs` and `fresh` batches, which have been read just now."""
+        just_read = {job.job_id for job in jobs}
         for job_id in [*self.jobs]:
             if job_id not in self._over and job_id not in just_read:
                 self.jobs[job_id] = self._stack.jobs.get(job_id) or self.jobs[job_id]
         asked = [key for key in self._keys if key[1] not in self._over]
-        parts = {(job.account, b) for job in self.jobs.values() for b in _batches(job, live=True)}
-        rows = {
-            (row.known.account, row.known.batch_id): row
-            for row in self._stack.catalogue.batches(
-                {**dict.fromkeys(asked), **dict.fromkeys(parts)}
-            )
-        }
+        parts = [(job.account, b) for job in self.jobs.values() for b in _batches(job, live=True)]
+        rows = {_key(row): row for row in fresh}
+        wanted = [key for key in dict.fromkeys((*asked, *parts)) if key not in rows]
+        rows |= {_key(row): row for row in self._stack.catalogue.batches(wanted)}
         seen = []
         for key in asked:
             row = rows.get(key)
@@ -150,6 +149,10 @@ class _Looks:
         before = [*self._over.values()]
         self._over |= {each.id: each for each in seen if each.over}
         return before + seen
+
+
+def _key(row: Row) -> Key:
+    return row.known.account, row.known.batch_id
 
 
 def _batches(job: Job, *, live: bool = False) -> list[str]:

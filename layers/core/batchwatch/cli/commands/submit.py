@@ -162,10 +162,11 @@ def _all_good(ready: Sequence[Letter], out: Output) -> bool:
 
 def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> Put:
     """Put one file into the inbox; whatever happens, say of those before that they go on."""
-    s3, name = stack.client("s3"), clean(letter.path.name)
-    if older_options(s3, stack.bucket, letter):
-        out.note(f"note: {letter.sidecar_key} lies in the bucket, and counts for {name} too")
+    name = clean(letter.path.name)
     try:
+        s3 = stack.client("s3")
+        if older_options(s3, stack.bucket, letter):
+            out.note(f"note: {letter.sidecar_key} lies in the bucket, and counts for {name} too")
         with _bar(out, f"uploading {name}", letter.size) as advance:
             sent = put(s3, stack.bucket, letter, advance)
     except KeyboardInterrupt:
