@@ -9,6 +9,7 @@ import typer
 
 from batchwatch.cli.command import add
 from batchwatch.cli.commands.cancel import cancel
+from batchwatch.cli.commands.fetch import fetch
 from batchwatch.cli.commands.jobs import show_jobs
 from batchwatch.cli.commands.list import show_list
 from batchwatch.cli.commands.track import track
@@ -50,5 +51,6 @@ for each in (
     show_jobs,
     track,
     cancel,
+    fetch,
 ):
     add(app, each)

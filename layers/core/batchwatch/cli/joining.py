@@ -1,0 +1,206 @@
+"""Requests and their answers, side by side by `custom_id`. Pure: files in, a file out.
+
+Each line of the result is `{"custom_id", "request", "response", "error"}`, in the order of the
+requests: `request` is the line asked without its `custom_id`; `response` and `error` are those of
+the answer, null where there is none. Values are copied as they are spelled, never written anew.
+
+Memory is that of the longest lines: where each answer lies is kept by an index on disk.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from json.decoder import scanstring
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+_FIRST = 3
+_SPACE = re.compile(r"[ \t\r\n]*")
+# Numbers are passed over only, so they are not to be converted: some are too long for that.
+_passed = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
+_INDEX = """
+    CREATE TABLE seen (custom_id BLOB PRIMARY KEY, file INTEGER, at INTEGER, asked INTEGER)
+    WITHOUT ROWID
+"""
+
+
+@dataclass
+class Some:
+    """A number of custom_ids, and the first few of them."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, custom_id: str) -> None:
+        """Count one."""
+        self.count += 1
+        if len(self.first) < _FIRST:
+            self.first.append(custom_id)
+
+
+@dataclass
+class Joined:
+    """How a join came out.
+
+    requests          lines asked, each a line of the result
+    unanswered        requests without an answer
+    unasked           answers without a request; they are not in the result
+    asked_again       requests whose custom_id had come before; each has the same answer
+    answered_again    answers whose custom_id had come before; they are not in the result
+    unreadable        lines that are no JSON object with a custom_id, blank ones aside, by file:
+                      requests first, then as the answers were given
+    """
+
+    requests: int = 0
+    unanswered: Some = field(default_factory=Some)
+    unasked: Some = field(default_factory=Some)
+    asked_again: Some = field(default_factory=Some)
+    answered_again: Some = field(default_factory=Some)
+    unreadable: list[int] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Whether each request has its answer, and each answer its request."""
+        return not (self.unanswered.count or self.unasked.count or sum(self.unreadable))
+
+
+class _Line(NamedTuple):
+    """A line of a file that could be read, and where it begins."""
+
+    at: int
+    custom_id: str
+    members: Mapping[str, str]
+
+    @property
+    def key(self) -> bytes:
+        """The id as the index holds it; half characters are characters."""
+        return self.custom_id.encode("utf-8", "surrogatepass")
+
+
+def join(
+    requests: BinaryIO, answers: Sequence[BinaryIO], write: Callable[[bytes], object]
+) -> Joined:
+    """Join files that can be sought in; of answers to one `custom_id`, the first one counts."""
+    found = Joined(unreadable=[0] * (1 + len(answers)))
+    with closing(sqlite3.connect("", isolation_level=None)) as index:  # "": a file of its own
+        index.execute("PRAGMA journal_mode = OFF")
+        index.execute(_INDEX)
+        index.execute("BEGIN")
+        for number, file in enumerate(answers):
+            for line in _lines(file, found, 1 + number):
+                _note(index, number, line, found)
+        for line in _lines(requests, found, 0):
+            found.requests += 1
+            answer = _answer(index, answers, line, found)
+            write(_side_by_side(line, answer))
+        left = "FROM seen WHERE NOT asked"
+        (found.unasked.count,) = index.execute(f"SELECT count(*) {left}").fetchone()  # noqa: S608 - no text from outside
+        some = index.execute(f"SELECT custom_id {left} LIMIT {_FIRST}")  # noqa: S608 - no text from outside
+        found.unasked.first = [key.decode("utf-8", "surrogatepass") for (key,) in some]
+    return found
+
+
+def _note(index: sqlite3.Connection, number: int, line: _Line, found: Joined) -> None:
+    row = (line.key, number, line.at)
+    if not index.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, 0)", row).rowcount:
+        found.answered_again.add(line.custom_id)
+
+
+def _answer(
+    index: sqlite3.Connection, answers: Sequence[BinaryIO], line: _Line, found: Joined
+) -> Mapping[str, str]:
+    """Return the members of the answer to a request; none where there is none."""
+    where = "SELECT file, at, asked FROM seen WHERE custom_id = ?"
+    number, at, asked = index.execute(where, (line.key,)).fetchone() or (None, None, None)
+    if asked:
+        found.asked_again.add(line.custom_id)
+    elif asked is None:
+        index.execute("INSERT INTO seen VALUES (?, NULL, NULL, 1)", (line.key,))
+    else:
+        index.execute("UPDATE seen SET asked = 1 WHERE custom_id = ?", (line.key,))
+    if number is None:
+        found.unanswered.add(line.custom_id)
+        return {}
+    answers[number].seek(at)
+    return members(_text(answers[number].readline()))
+
+
+def _lines(file: BinaryIO, found: Joined, place: int) -> Iterator[_Line]:
+    """Read the lines that have a custom_id; count those that have none, but are not blank."""
+    file.seek(0)
+    at = 0
+    for raw in file:
+        if raw.strip():
+            line = _read(at, raw)
+            if line:
+                yield line
+            else:
+                found.unreadable[place] += 1
+        at += len(raw)
+
+
+def _read(at: int, raw: bytes) -> _Line | None:
+    try:
+        said = members(_text(raw))
+        custom_id = json.loads(said["custom_id"])
+    except (ValueError, KeyError, RecursionError):
+        return None
+    return _Line(at, custom_id, said) if isinstance(custom_id, str) else None
+
+
+def _side_by_side(line: _Line, answer: Mapping[str, str]) -> bytes:
+    request = {name: text for name, text in line.members.items() if name != "custom_id"}
+    said = {
+        "custom_id": line.members["custom_id"],
+        "request": _object(request),
+        "response": answer.get("response", "null"),
+        "error": answer.get("error", "null"),
+    }
+    return _object(said).encode("utf-8", "surrogateescape") + b"\n"
+
+
+def _object(said: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in said.items()) + "}"
+
+
+def _text(raw: bytes) -> str:
+    """Read bytes as text; those that are none come out as the same bytes again."""
+    return raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def members(text: str) -> dict[str, str]:
+    """Return the members of a JSON object by name, each as it is spelled; ValueError: it is none.
+
+    Of two of one name the last one counts, as it does in Python.
+    """
+    said: dict[str, str] = {}
+    at = _after(text, _space(text, 0), "{")
+    while not text.startswith("}", at):
+        at = _space(text, _after(text, at, ",")) if said else at
+        name, at = scanstring(text, _after(text, at, '"'))
+        begins = _after(text, at, ":")
+        _, at = _passed(text, begins)
+        said[name] = text[begins:at]
+        at = _space(text, at)
+    if text[at + 1 :].strip(" \t\r\n"):
+        raise ValueError("more than one object")
+    return said
+
+
+def _after(text: str, at: int, sign: str) -> int:
+    """Return where what follows a sign begins; blanks before it, and behind but for text, aside."""
+    at = _space(text, at)
+    if not text.startswith(sign, at):
+        raise ValueError(f"no {sign} where one is due")
+    return at + 1 if sign == '"' else _space(text, at + 1)
+
+
+def _space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
