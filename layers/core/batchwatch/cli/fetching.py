@@ -6,7 +6,6 @@ for of the same object only; if there is another one by now, all of it comes ane
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from contextlib import contextmanager
@@ -33,8 +32,10 @@ _ETAG = re.compile(r'"([A-Za-z0-9-]{1,100})"')  # one that may be part of a file
 class NotFetchedError(CommandError):
     """Raised when one file cannot be had; others may. `state`: why, in a word."""
 
-    def __init__(self, state: str, cause: str, way_out: str = "") -> None:
-        super().__init__(Code.BAD_NEWS, cause, way_out)
+    def __init__(
+        self, state: str, cause: str, way_out: str = "", code: Code = Code.BAD_NEWS
+    ) -> None:
+        super().__init__(code, cause, way_out)
         self.state = state
 
 
@@ -212,16 +213,22 @@ def stream(
 @contextmanager
 def _held(part: Path) -> Iterator[BinaryIO]:
     """Open a part for more to come, for nobody else at the same time."""
+    with told_of(part), part.open("a+b") as file:
+        if sys.platform != "win32":
+            _lock(file, part)
+        yield file
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """Say which file it is of which the system tells no name, when the disk is full, say."""
     try:
-        with part.open("a+b") as file:
-            if sys.platform != "win32":
-                _lock(file, part)
-            yield file
+        yield
     except OSError as error:
         if error.filename:
             raise
-        cause = f"{part} cannot be written: {error.strerror}"
-        raise CommandError(Code.BAD_NEWS, cause, "what has come is kept; try again") from error
+        cause = f"{path} cannot be written: {error.strerror}"
+        raise CommandError(Code.BAD_NEWS, cause, "then run the same command again") from error
 
 
 def _lock(file: BinaryIO, part: Path) -> None:

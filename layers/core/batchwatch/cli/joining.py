@@ -9,18 +9,20 @@ Memory is that of the longest lines: where each answer lies is kept by an index 
 
 from __future__ import annotations
 
+import filecmp
 import json
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from json.decoder import scanstring
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 _FIRST = 3
+_INDEX_MEMORY = 32_768  # KiB; what is more goes to disk
 _SPACE = re.compile(r"[ \t\r\n]*")
 # Numbers are passed over only, so they are not to be converted: some are too long for that.
 _passed = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
@@ -83,6 +85,26 @@ class _Line(NamedTuple):
         return self.custom_id.encode("utf-8", "surrogatepass")
 
 
+def join_files(
+    requests: Path, answers: Sequence[Path], to: Path, *, force: bool = False
+) -> Joined | None:
+    """Write the join of files to another one, whole or not at all.
+
+    None: `to` is there, and is another one, which is overwritten by `force` only.
+    """
+    part = to.with_name(f"{to.name}.part")
+    try:
+        with ExitStack() as files, part.open("wb") as result:
+            opened = [files.enter_context(path.open("rb")) for path in (requests, *answers)]
+            found = join(opened[0], opened[1:], result.write)
+        if to.exists() and not force and not filecmp.cmp(to, part, shallow=False):
+            return None
+        part.replace(to)
+        return found
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def join(
     requests: BinaryIO, answers: Sequence[BinaryIO], write: Callable[[bytes], object]
 ) -> Joined:
@@ -90,6 +112,7 @@ def join(
     found = Joined(unreadable=[0] * (1 + len(answers)))
     with closing(sqlite3.connect("", isolation_level=None)) as index:  # "": a file of its own
         index.execute("PRAGMA journal_mode = OFF")
+        index.execute(f"PRAGMA cache_size = -{_INDEX_MEMORY}")
         index.execute(_INDEX)
         index.execute("BEGIN")
         for number, file in enumerate(answers):
@@ -100,8 +123,8 @@ def join(
             answer = _answer(index, answers, line, found)
             write(_side_by_side(line, answer))
         left = "FROM seen WHERE NOT asked"
-        (found.unasked.count,) = index.execute(f"SELECT count(*) {left}").fetchone()  # noqa: S608 - no text from outside
-        some = index.execute(f"SELECT custom_id {left} LIMIT {_FIRST}")  # noqa: S608 - no text from outside
+        (found.unasked.count,) = index.execute(f"SELECT count(*) {left}").fetchone()
+        some = index.execute(f"SELECT custom_id {left} LIMIT {_FIRST}")
         found.unasked.first = [key.decode("utf-8", "surrogatepass") for (key,) in some]
     return found
 
@@ -180,10 +203,12 @@ def members(text: str) -> dict[str, str]:
     Of two of one name the last one counts, as it does in Python.
     """
     said: dict[str, str] = {}
-    at = _after(text, _space(text, 0), "{")
+    at = _after(text, 0, "{")
     while not text.startswith("}", at):
-        at = _space(text, _after(text, at, ",")) if said else at
-        name, at = scanstring(text, _after(text, at, '"'))
+        at = _after(text, at, ",") if said else at
+        if not text.startswith('"', at):
+            raise ValueError("no name where one is due")
+        name, at = _passed(text, at)
         begins = _after(text, at, ":")
         _, at = _passed(text, begins)
         said[name] = text[begins:at]
@@ -194,11 +219,11 @@ def members(text: str) -> dict[str, str]:
 
 
 def _after(text: str, at: int, sign: str) -> int:
-    """Return where what follows a sign begins; blanks before it, and behind but for text, aside."""
+    """Return where what follows a sign begins, blanks before and behind it aside."""
     at = _space(text, at)
     if not text.startswith(sign, at):
         raise ValueError(f"no {sign} where one is due")
-    return at + 1 if sign == '"' else _space(text, at + 1)
+    return _space(text, at + 1)
 
 
 def _space(text: str, at: int) -> int:

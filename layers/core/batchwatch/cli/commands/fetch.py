@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import filecmp
 import sys
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from itertools import count
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 from rich.progress import (
@@ -22,36 +19,21 @@ from rich.progress import (
 )
 
 from batchwatch.batch import Role
-from batchwatch.cli import view
 from batchwatch.cli.command import AccountName, command
-from batchwatch.cli.fetching import Download, Expected, NotFetchedError, stream
-from batchwatch.cli.joining import Joined, Some, join
+from batchwatch.cli.fetching import Download, Expected, NotFetchedError, stream, told_of
+from batchwatch.cli.joining import Joined, Some, join_files
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
-from batchwatch.cli.trouble import Code, CommandError, trouble_of
+from batchwatch.cli.targets import Target, Targets
+from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.wording import clean, number, plural, size
-from batchwatch.record import File, FileState, Record
-from batchwatch.submit.job import Job, Outcome, Stage, is_job_id
+from batchwatch.record import File, FileState
+from batchwatch.submit.job import is_job_id
 
 _STDOUT = "-"
 _ARCHIVED = "archived"
 _ANSWERS = (Role.OUTPUT, Role.ERROR)
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0  # seconds between two looks at what is waited for
 _Roles = frozenset[Role]
-
-
-class Target(NamedTuple):
-    """A batch or a job, and what has become of its files.
-
-    `waits_for`: why the files are not to be had yet, None: they are. `empty`: why there are
-    neither answers nor errors of single requests. `mend`: what to do about a file that is wrong.
-    """
-
-    id: str
-    files: Mapping[Role, File]
-    waits_for: str | None
-    empty: str
-    mend: str
 
 
 @command("fetch")
@@ -121,7 +103,7 @@ def fetch(  # noqa: PLR0913 - the options of a command
     _check_usage(ids, folder, roles, join_with, as_json=out.as_json)
     if join_with and roles:
         roles |= {*_ANSWERS} | ({Role.INPUT} if join_with == _ARCHIVED else set())
-    targets = _Targets(stack, account, roles)
+    targets = Targets(stack, account, roles)
     fetching = _Fetching(stack, out, roles, force=force)
     targets.must_exist(ids)
     try:
@@ -132,8 +114,10 @@ def fetch(  # noqa: PLR0913 - the options of a command
             else:
                 fetching.to_folder(target, Path(folder) / each, join_with)
     except KeyboardInterrupt as error:
-        way_out = "" if folder == _STDOUT else "the same command goes on from there"
-        raise CommandError(Code.INTERRUPTED, "stopped; what has come is kept", way_out) from error
+        if folder == _STDOUT:
+            raise
+        cause, way_out = "stopped; what has come is kept", "the same command goes on from there"
+        raise CommandError(Code.INTERRUPTED, cause, way_out) from error
     return fetching.code
 
 
@@ -155,87 +139,6 @@ def _check_usage(
         raise CommandError(Code.USAGE, wrong)
 
 
-class _Targets:
-    """Batches and jobs as they are now."""
-
-    def __init__(self, stack: Stack, account: str | None, roles: _Roles) -> None:
-        self._stack, self._account, self._roles = stack, account, roles
-        self._of: dict[str, str] = {}
-
-    def must_exist(self, ids: list[str]) -> None:
-        """Find them all; CommandError where one is unknown."""
-        batches = [each for each in ids if not is_job_id(each)]
-        if batches:
-            for known in self._stack.find_all(batches, self._account):
-                self._of[known.batch_id] = known.account
-        for each in filter(is_job_id, ids):
-            self._job(each)
-
-    def get(self, each: str) -> Target:
-        """Return one of them."""
-        if is_job_id(each):
-            return _of_job(self._job(each))
-        return _of_batch(self._stack.find(each, self._of[each]), self._roles)
-
-    def awaited(self, each: str, out: Output) -> Target:
-        """Wait until its files are there; while AWS is not to be reached, too."""
-        told, first = "", True
-        for tries in count():
-            try:
-                target = self.get(each)
-            except Exception as error:
-                trouble = trouble_of(error)
-                if first or trouble is None or trouble.code is not Code.LATER:
-                    raise
-                said = str(trouble)
-            else:
-                first = False
-                if target.waits_for is None:
-                    return target
-                said = target.waits_for
-            if said != told:
-                out.note(f"waiting: {clean(said)}")
-                told = said
-            time.sleep(min(_LONGEST_WAIT, _FIRST_WAIT * 1.5 ** min(tries, 20)))
-        raise AssertionError  # it counts without an end
-
-    def _job(self, job_id: str) -> Job:
-        job = self._stack.jobs.get(job_id)
-        if job is None:
-            cause = f"the stack {self._stack.name!r} knows no job {job_id}"
-            raise CommandError(Code.NOT_FOUND, cause, "batchwatch list shows what there is")
-        return job
-
-
-def _of_batch(known: Record, roles: _Roles) -> Target:
-    batch_id, status = known.batch_id, view.status_of(known)
-    empty, waits_for = f"{batch_id} has no results: it is {clean(status)}", None
-    if known.batch and known.batch.errors and known.batch.errors.data:
-        empty += f": {clean(known.batch.errors.data[0].message or '')}"
-    if known.lost or known.abandoned:
-        empty = f"{batch_id} is lost: OpenAI does not know it any more"
-    elif not known.terminal:
-        waits_for = f"{batch_id} has not ended yet; it is {clean(status)}"
-    elif Role.RECORD not in known.files or any(
-        not file.state.final for role, file in known.files.items() if not roles or role in roles
-    ):
-        waits_for = f"{batch_id} is being archived"
-    return Target(batch_id, known.files, waits_for, empty, f"batchwatch archive {batch_id}")
-
-
-def _of_job(job: Job) -> Target:
-    waits_for = f"{job.job_id} is not done yet; it is {job.stage}"
-    how = job.outcome or Outcome.COMPLETED
-    empty = f"{job.job_id} has no results: it is {how}"
-    return Target(
-        job.job_id,
-        job.merged,
-        None if job.stage is Stage.DONE else waits_for,
-        f"{empty}: {clean(job.reason)}" if job.reason else empty,
-        f"the files of its batches are there, too: batchwatch show {job.job_id}",
-    )
-
-
 class _Fetching:
     """Targets one after the other; `code`: how it went so far."""
 
@@ -252,7 +155,7 @@ class _Fetching:
                 self._to_path(target, role, file, here[role])
             except NotFetchedError as error:
                 del here[role]
-                self._bad(target, error.state, str(error), _way_out(error, target), role=role)
+                self._bad(target, _with_way_out(error, target), role)
         if join_with and target.waits_for is None:
             self._join(target, here, folder, join_with)
 
@@ -264,32 +167,23 @@ class _Fetching:
                 with self._bar(f"{target.id} {role}", expected) as seen:
                     stream(self._s3, expected, sys.stdout.buffer.write, seen)
             except NotFetchedError as error:
-                self._bad(target, error.state, str(error), _way_out(error, target), role=role)
+                self._bad(target, _with_way_out(error, target), role)
             sys.stdout.buffer.flush()
 
     def _wanted(self, target: Target) -> dict[Role, File]:
         """Return the files that lie in the bucket; say what is the matter with the others."""
         if target.waits_for is not None:
-            way_out = f"batchwatch watch {target.id} && batchwatch fetch {target.id}"
-            self._bad(target, "waiting", target.waits_for, way_out)
+            self._bad(target, NotFetchedError("waiting", target.waits_for, target.wait))
             return {}
         if not self._roles and not {*_ANSWERS} & {*target.files}:
-            self._bad(target, "empty", target.empty)
-        for role in self._roles - {*target.files}:
-            if role is Role.INPUT:
-                why = "inputs are archived with ArchiveInput=on"
-                self._bad(target, "none", f"{target.id} has no input: {why}", code=Code.NOT_FOUND)
-            else:
-                cause = f"{target.id} has no {role} file"
-                self._bad(target, "none", cause, role=role, code=Code.NOT_FOUND)
+            self._bad(target, NotFetchedError("empty", target.empty))
+        for role in sorted(self._roles - {*target.files}):
+            self._bad(target, target.without(role), role)
         files = {r: f for r, f in target.files.items() if not self._roles or r in self._roles}
-        for role, file in files.items():
-            if file.state is not FileState.ARCHIVED:
-                why = clean(file.reason or file.location or "")
-                cause = f"the {role} file of {target.id} is {file.state}" + (why and f": {why}")
-                way_out = target.mend if file.state is FileState.FAILED else ""
-                self._bad(target, file.state.value, cause, way_out, role=role)
-        return {r: f for r, f in sorted(files.items()) if f.state is FileState.ARCHIVED}
+        there = {r: f for r, f in sorted(files.items()) if f.state is FileState.ARCHIVED}
+        for role in files.keys() - there.keys():
+            self._bad(target, target.unarchived(role), role)
+        return there
 
     def _to_path(self, target: Target, role: Role, file: File, path: Path) -> None:
         expected = Expected.of(file)
@@ -316,26 +210,21 @@ class _Fetching:
         due = {role for role in _ANSWERS if role in target.files}
         asked = here.get(Role.INPUT) if join_with == _ARCHIVED else Path(join_with)
         if asked is None or not due or due - {*here}:
-            self._bad(target, "not joined", f"{target.id} is not joined: not all of it is here")
+            cause = f"{target.id} is not joined: not all that it takes is here"
+            self._bad(target, NotFetchedError("not joined", cause))
             return
         path = folder / "joined.jsonl"
-        part, answers = path.with_suffix(".jsonl.part"), [role for role in _ANSWERS if role in due]
-        with ExitStack() as files:
-            result = files.enter_context(part.open("wb"))
-            opened = [files.enter_context(here[role].open("rb")) for role in answers]
-            with asked.open("rb") as requests:
-                found = join(requests, opened, result.write)
-        same = path.exists() and filecmp.cmp(path, part, shallow=False)
-        if path.exists() and not same and not self._force:
-            part.unlink()
+        answers = [here[role] for role in _ANSWERS if role in due]
+        with told_of(path):
+            found = join_files(asked, answers, path, force=self._force)
+        if found is None:
             cause = f"{path} is there, and is another join; it was left alone"
-            self._bad(target, "differs", cause, "overwrite it by --force")
+            self._bad(target, NotFetchedError("differs", cause, "overwrite it by --force"))
             return
-        part.replace(path)
         self._out.show(f"{clean(path)}  {plural(found.requests, 'request')}")
-        self._tell(target, found, path, [str(asked), *(f"{here[r]}" for r in answers)])
+        self._tell(target, found, path, [asked, *answers])
 
-    def _tell(self, target: Target, found: Joined, path: Path, names: list[str]) -> None:
+    def _tell(self, target: Target, found: Joined, path: Path, names: list[Path]) -> None:
         """Say what has no counterpart, and give it to programs as numbers."""
         for some, what in (
             (found.unanswered, "requests have no answer"),
@@ -363,19 +252,10 @@ class _Fetching:
             unreadable=sum(found.unreadable),
         )
 
-    def _bad(
-        self,
-        target: Target,
-        state: str,
-        cause: str,
-        way_out: str = "",
-        *,
-        role: Role | None = None,
-        code: Code = Code.BAD_NEWS,
-    ) -> None:
-        self._out.trouble(CommandError(code, cause, way_out))
-        self.code = Code.BAD_NEWS if Code.BAD_NEWS in {code, self.code} else code
-        self._emit(target, state, role=role, reason=cause)
+    def _bad(self, target: Target, error: NotFetchedError, role: Role | None = None) -> None:
+        self._out.trouble(error)
+        self.code = Code.BAD_NEWS if self.code is Code.BAD_NEWS else error.code
+        self._emit(target, error.state, role=role, reason=str(error))
 
     def _emit(self, target: Target, state: str, **said: Any) -> None:
         if self._out.as_json:
@@ -397,8 +277,9 @@ class _Fetching:
             yield lambda seen: progress.update(task, completed=seen)
 
 
-def _way_out(error: NotFetchedError, target: Target) -> str:
-    return error.way_out or target.mend
+def _with_way_out(error: NotFetchedError, target: Target) -> NotFetchedError:
+    error.way_out = error.way_out or target.mend
+    return error
 
 
 def _name(file: File) -> str:
