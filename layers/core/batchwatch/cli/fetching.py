@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from batchwatch.record import File
 
-_PIECE = 1024 * 1024
+_PIECE = 256 * 1024  # what is lost at most when something breaks off
 _ETAG = re.compile(r'"([A-Za-z0-9-]{1,100})"')  # one that may be part of a file's name
 
 
@@ -109,8 +109,12 @@ class Object:
                     yield piece
             except Exception as error:
                 trouble = trouble_of(error)
-                if trouble is None or trouble.code is not Code.LATER or self._at == before:
+                if trouble is None or trouble.code is not Code.LATER:
                     raise
+                if self._at == before:
+                    cause = f"{self._uri} broke off after {self._at} bytes: {trouble}"
+                    way_out = "run the same command again; what has come is kept"
+                    raise CommandError(Code.LATER, cause, way_out) from error
             if self._at >= self._end:
                 return
             self.begin(self._at)

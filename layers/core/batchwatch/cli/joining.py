@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 
 _FIRST = 3
 _INDEX_MEMORY = 32_768  # KiB; what is more goes to disk
+_MARK = b"\xef\xbb\xbf"  # which some editors put at the beginning of a file
 _SPACE = re.compile(r"[ \t\r\n]*")
 # Numbers are passed over only, so they are not to be converted: some are too long for that.
 _passed = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 _INDEX = """
-    CREATE TABLE seen (custom_id BLOB PRIMARY KEY, file INTEGER, at INTEGER, asked INTEGER)
-    WITHOUT ROWID
-"""
+    CREATE TABLE seen (
+        custom_id BLOB PRIMARY KEY, asked INTEGER,
+        file INTEGER, response INTEGER, response_size INTEGER, error INTEGER, error_size INTEGER
+    ) WITHOUT ROWID
+"""  # where an answer lies: a file, and the places of its two values there, in bytes
+_NOTHING = b"null"
 
 
 @dataclass
@@ -72,17 +76,30 @@ class Joined:
         return not (self.unanswered.count or self.unasked.count or sum(self.unreadable))
 
 
+class Member(NamedTuple):
+    """A member of a JSON object: its name and its value as they are spelled, and where that is."""
+
+    name: str
+    begins: int
+    value: str
+
+
 class _Line(NamedTuple):
     """A line of a file that could be read, and where it begins."""
 
     at: int
     custom_id: str
-    members: Mapping[str, str]
+    members: Mapping[str, Member]
 
     @property
     def key(self) -> bytes:
         """The id as the index holds it; half characters are characters."""
         return self.custom_id.encode("utf-8", "surrogatepass")
+
+    def place(self, name: str) -> tuple[int, int]:
+        """Return where in the file the value of a member lies, and its size; (0, 0): nowhere."""
+        member = self.members.get(name)
+        return (self.at + member.begins, len(member.value)) if member else (0, 0)
 
 
 def join_files(
@@ -130,28 +147,32 @@ def join(
 
 
 def _note(index: sqlite3.Connection, number: int, line: _Line, found: Joined) -> None:
-    row = (line.key, number, line.at)
-    if not index.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?, 0)", row).rowcount:
+    row = (line.key, number, *line.place("response"), *line.place("error"))
+    if not index.execute("INSERT OR IGNORE INTO seen VALUES (?, 0, ?, ?, ?, ?, ?)", row).rowcount:
         found.answered_again.add(line.custom_id)
 
 
 def _answer(
     index: sqlite3.Connection, answers: Sequence[BinaryIO], line: _Line, found: Joined
-) -> Mapping[str, str]:
-    """Return the members of the answer to a request; none where there is none."""
-    where = "SELECT file, at, asked FROM seen WHERE custom_id = ?"
-    number, at, asked = index.execute(where, (line.key,)).fetchone() or (None, None, None)
+) -> tuple[bytes, bytes]:
+    """Return response and error of the answer to a request, as they are spelled."""
+    rows = index.execute("SELECT * FROM seen WHERE custom_id = ?", (line.key,))
+    _, asked, number, *places = rows.fetchone() or (None,) * 7
     if asked:
         found.asked_again.add(line.custom_id)
     elif asked is None:
-        index.execute("INSERT INTO seen VALUES (?, NULL, NULL, 1)", (line.key,))
+        index.execute("INSERT INTO seen (custom_id, asked) VALUES (?, 1)", (line.key,))
     else:
         index.execute("UPDATE seen SET asked = 1 WHERE custom_id = ?", (line.key,))
     if number is None:
         found.unanswered.add(line.custom_id)
-        return {}
-    answers[number].seek(at)
-    return members(_text(answers[number].readline()))
+        return _NOTHING, _NOTHING
+    return _value(answers[number], *places[:2]), _value(answers[number], *places[2:])
+
+
+def _value(file: BinaryIO, at: int, size: int) -> bytes:
+    file.seek(at)
+    return file.read(size) if size else _NOTHING
 
 
 def _lines(file: BinaryIO, found: Joined, place: int) -> Iterator[_Line]:
@@ -169,49 +190,42 @@ def _lines(file: BinaryIO, found: Joined, place: int) -> Iterator[_Line]:
 
 
 def _read(at: int, raw: bytes) -> _Line | None:
+    begins = len(_MARK) if raw.startswith(_MARK) else 0
     try:
-        said = members(_text(raw))
-        custom_id = json.loads(said["custom_id"])
+        said = members(raw[begins:].decode("latin-1"))
+        custom_id = json.loads(said["custom_id"].value.encode("latin-1"))
     except (ValueError, KeyError, RecursionError):
         return None
-    return _Line(at, custom_id, said) if isinstance(custom_id, str) else None
+    return _Line(at + begins, custom_id, said) if isinstance(custom_id, str) else None
 
 
-def _side_by_side(line: _Line, answer: Mapping[str, str]) -> bytes:
-    request = {name: text for name, text in line.members.items() if name != "custom_id"}
-    said = {
-        "custom_id": line.members["custom_id"],
-        "request": _object(request),
-        "response": answer.get("response", "null"),
-        "error": answer.get("error", "null"),
-    }
-    return _object(said).encode("utf-8", "surrogateescape") + b"\n"
+def _side_by_side(line: _Line, answer: tuple[bytes, bytes]) -> bytes:
+    asked = ", ".join(
+        f"{member.name}: {member.value}"
+        for name, member in line.members.items()
+        if name != "custom_id"
+    )
+    begins = f'{{"custom_id": {line.members["custom_id"].value}, "request": {{{asked}}}'
+    return b'%s, "response": %s, "error": %s}\n' % (begins.encode("latin-1"), *answer)
 
 
-def _object(said: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{json.dumps(name)}: {text}" for name, text in said.items()) + "}"
+def members(text: str) -> dict[str, Member]:
+    """Return the members of a JSON object by name; ValueError: it is none.
 
-
-def _text(raw: bytes) -> str:
-    """Read bytes as text; those that are none come out as the same bytes again."""
-    return raw.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-
-
-def members(text: str) -> dict[str, str]:
-    """Return the members of a JSON object by name, each as it is spelled; ValueError: it is none.
-
-    Of two of one name the last one counts, as it does in Python.
+    Text of one byte a character, whatever it stands for, so that places are those of bytes. Of two
+    members of one name the last one counts, as it does in Python.
     """
-    said: dict[str, str] = {}
+    said: dict[str, Member] = {}
     at = _after(text, 0, "{")
     while not text.startswith("}", at):
         at = _after(text, at, ",") if said else at
         if not text.startswith('"', at):
             raise ValueError("no name where one is due")
-        name, at = _passed(text, at)
-        begins = _after(text, at, ":")
+        name, ends = _passed(text, at)
+        begins = _after(text, ends, ":")
+        spelled = text[at:ends]
         _, at = _passed(text, begins)
-        said[name] = text[begins:at]
+        said[name] = Member(spelled, begins, text[begins:at])
         at = _space(text, at)
     if text[at + 1 :].strip(" \t\r\n"):
         raise ValueError("more than one object")

@@ -59,18 +59,20 @@ class Targets:
     def __init__(self, stack: Stack, account: str | None, roles: frozenset[Role]) -> None:
         self._stack, self._account, self._roles = stack, account, roles
         self._of: dict[str, str] = {}
+        self._found: dict[str, Target] = {}
 
     def must_exist(self, ids: list[str]) -> None:
         """Find them all; CommandError where one is unknown."""
         batches = [each for each in ids if not is_job_id(each)]
-        if batches:
-            for known in self._stack.find_all(batches, self._account):
-                self._of[known.batch_id] = known.account
-        for each in filter(is_job_id, ids):
-            self._job(each)
+        for known in self._stack.find_all(batches, self._account) if batches else []:
+            self._of[known.batch_id] = known.account
+            self._found[known.batch_id] = _of_batch(known, self._roles)
+        self._found |= {each: _of_job(self._job(each)) for each in filter(is_job_id, ids)}
 
     def get(self, each: str) -> Target:
-        """Return one of them."""
+        """Return one of them: first as it was found, then as it now is."""
+        if each in self._found:
+            return self._found.pop(each)
         if is_job_id(each):
             return _of_job(self._job(each))
         return _of_batch(self._stack.find(each, self._of[each]), self._roles)

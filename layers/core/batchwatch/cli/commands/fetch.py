@@ -99,13 +99,13 @@ def fetch(  # noqa: PLR0913 - the options of a command
     another one; requests lack an answer, or answers a request. The rest is fetched all the same.
     3 there is no such batch, job or file.
     """  # noqa: D301 - typer's sign for lines that are to be kept
-    roles = frozenset(role or ())
-    _check_usage(ids, folder, roles, join_with, as_json=out.as_json)
-    if join_with and roles:
-        roles |= {*_ANSWERS} | ({Role.INPUT} if join_with == _ARCHIVED else set())
+    due = frozenset(role or ())
+    _check_usage(ids, folder, due, join_with, as_json=out.as_json)
+    due |= {Role.INPUT} if join_with == _ARCHIVED else set()
+    roles = due | {*_ANSWERS} if role and join_with else frozenset(role or ())
     targets = Targets(stack, account, roles)
-    fetching = _Fetching(stack, out, roles, force=force)
     targets.must_exist(ids)
+    fetching = _Fetching(stack, out, due, roles, force=force)
     try:
         for each in dict.fromkeys(ids):
             target = targets.awaited(each, out) if wait else targets.get(each)
@@ -140,10 +140,16 @@ def _check_usage(
 
 
 class _Fetching:
-    """Targets one after the other; `code`: how it went so far."""
+    """Targets one after the other; `code`: how it went so far.
 
-    def __init__(self, stack: Stack, out: Output, roles: _Roles, *, force: bool) -> None:
-        self._s3, self._out, self._roles, self._force = stack.client("s3"), out, roles, force
+    `due`: files that must be there. `roles`: those that are fetched if they are; none: all.
+    """
+
+    def __init__(
+        self, stack: Stack, out: Output, due: _Roles, roles: _Roles, *, force: bool
+    ) -> None:
+        self._s3, self._out, self._force = stack.client("s3"), out, force
+        self._due, self._roles = due, roles
         self.code: Code | None = None
 
     def to_folder(self, target: Target, folder: Path, join_with: str | None) -> None:
@@ -177,7 +183,7 @@ class _Fetching:
             return {}
         if not self._roles and not {*_ANSWERS} & {*target.files}:
             self._bad(target, NotFetchedError("empty", target.empty))
-        for role in sorted(self._roles - {*target.files}):
+        for role in sorted(self._due - {*target.files}):
             self._bad(target, target.without(role), role)
         files = {r: f for r, f in target.files.items() if not self._roles or r in self._roles}
         there = {r: f for r, f in sorted(files.items()) if f.state is FileState.ARCHIVED}
