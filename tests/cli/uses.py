@@ -21,6 +21,7 @@ USES = {
     "list": Use(),
     "track": Use((BATCH,)),
     "cancel": Use((BATCH, "--yes"), names_one=True),
+    "fetch": Use((BATCH, "-o", "{folder}"), names_one=True),
 }
 TELLS_ITSELF = {"doctor"}
 """Commands that report what is wrong instead of failing."""
