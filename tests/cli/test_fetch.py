@@ -12,8 +12,8 @@ from batchwatch.batch import Role
 from batchwatch.record import File, FileState
 from batchwatch.submit.job import Outcome, Stage
 from local.simulator import Script
-from tests.command_line import _session, batchwatch
-from tests.plans import job
+from tests.command_line import batchwatch, hooked
+from tests.plans import job, part
 from tests.world import client
 
 if TYPE_CHECKING:
@@ -128,11 +128,8 @@ def test_a_batch_that_is_not_archived_yet_is_waited_for_if_wanted(
             ahead.pop(0)()
 
     asked = "before-call.dynamodb.BatchGetItem"  # the command's; the service asks otherwise
-    _session().events.register(asked, time_goes_on)
-    try:
+    with hooked(asked, time_goes_on):
         said = batchwatch("fetch", batch_id, "--wait", "-o", str(tmp_path))
-    finally:
-        _session().events.unregister(asked, time_goes_on)
     assert said.code == 0
     assert "waiting: " in said.err
     assert (tmp_path / batch_id / "output.jsonl").read_bytes()
@@ -145,11 +142,8 @@ def test_ctrl_c_says_how_to_go_on(world: World, tmp_path: Path) -> None:
     def press(**_: Any) -> None:
         raise KeyboardInterrupt
 
-    _session().events.register("before-call.s3.GetObject", press)
-    try:
+    with hooked("before-call.s3.GetObject", press):
         said = batchwatch("fetch", batch_id, "-o", str(tmp_path))
-    finally:
-        _session().events.unregister("before-call.s3.GetObject", press)
     assert said.code == 130
     assert "the same command goes on from there" in said.err
     assert batchwatch("fetch", batch_id, "-o", str(tmp_path)).code == 0
@@ -208,7 +202,7 @@ def test_the_merged_files_of_a_job_come_when_it_is_done(world: World, tmp_path: 
     )
     lost = File(state=FileState.FAILED, reason="a part of it\nis gone")
     jobs = world.runtime.jobs
-    jobs.begin(job(JOB, stage=Stage.MERGING, merged={Role.OUTPUT: merged}))
+    jobs.begin(job(JOB, part(state="ended"), stage=Stage.MERGING, merged={Role.OUTPUT: merged}))
 
     said = batchwatch("fetch", JOB, "-o", str(tmp_path))
     assert said.code == 1
@@ -224,6 +218,7 @@ def test_the_merged_files_of_a_job_come_when_it_is_done(world: World, tmp_path: 
     said = batchwatch("fetch", JOB, "-o", str(tmp_path))
     assert said.code == 1
     assert f"the error file of {JOB} is failed: a part of it is gone" in said.err
+    assert "batchwatch fetch batch_1" in said.err
     assert "already there" in said.out
 
     assert batchwatch("fetch", JOB[:-1] + "f").code == 3

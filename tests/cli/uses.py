@@ -22,6 +22,7 @@ USES = {
     "jobs": Use(),
     "track": Use((BATCH,)),
     "cancel": Use((BATCH, "--yes"), names_one=True),
+    "fetch": Use((BATCH, "-o", "{folder}"), names_one=True),
 }
 TELLS_ITSELF = {"doctor"}
 """Commands that report what is wrong instead of failing."""

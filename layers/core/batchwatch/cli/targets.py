@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from batchwatch.cli.stack import Stack
     from batchwatch.record import File, Record
 
+_SHOWN = 3
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0  # seconds between two looks at what is waited for
 
 
@@ -102,7 +103,9 @@ class Targets:
         job = self._stack.jobs.get(job_id)
         if job is None:
             cause = f"the stack {self._stack.name!r} knows no job {job_id}"
-            raise CommandError(Code.NOT_FOUND, cause, "batchwatch list shows what there is")
+            raise CommandError(
+                Code.NOT_FOUND, cause, "batchwatch jobs shows those that are on their way"
+            )
         return job
 
 
@@ -133,11 +136,16 @@ def _of_job(job: Job) -> Target:
     waits_for = f"{job.job_id} is not done yet; it is {job.stage}"
     how = job.outcome or Outcome.COMPLETED
     empty = f"{job.job_id} has no results: it is {how}"
+    batches = [part.batch_id for part in job.parts if part.batch_id]
     return Target(
         job.job_id,
         job.merged,
         None if job.stage is Stage.DONE else waits_for,
         f"{empty}: {clean(job.reason)}" if job.reason else empty,
         wait=f"batchwatch fetch --wait {job.job_id}",
-        mend=f"the files of its batches are there, too: batchwatch show {job.job_id}",
+        mend=f"those of its parts are archived, too: batchwatch fetch {_some(batches)}",
     )
+
+
+def _some(batches: list[str]) -> str:
+    return " ".join([*batches[:_SHOWN], *(["..."] if batches[_SHOWN:] else [])])
