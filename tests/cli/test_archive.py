@@ -10,6 +10,8 @@ import pytest
 
 from batchwatch.batch import Batch, Role
 from batchwatch.observe import BACKSTOP
+from batchwatch.record import FileState
+from batchwatch.transfer import Shift
 from local.simulator import Script
 from tests.command_line import _session, batchwatch
 from tests.judge.checker import truths
@@ -224,6 +226,20 @@ def test_of_a_batch_of_before_the_watch_nothing_is_told_in_a_further_attempt_eit
     assert world.events(batch_id) == []
 
 
+def test_a_worker_of_the_attempt_before_ends_no_file_of_this_one(world: World) -> None:
+    batch_id = archived(world)
+    before = world.record(batch_id)
+    remove(world, batch_id)
+    batchwatch("archive", "--no-wait", batch_id)
+
+    shift = Shift("of before", world.clock.now + 60)
+    transfer = world.runtime.archiver.transfer
+    transfer._finish(before, Role.OUTPUT, before.files[Role.OUTPUT], shift)
+
+    assert world.record(batch_id).files[Role.OUTPUT].state is FileState.PENDING
+    finish(world, batch_id)
+
+
 # Whoever comes between
 
 
@@ -306,3 +322,4 @@ def test_two_who_mend_at_the_same_moment_mend_it_once(world: World, calls: Seque
         with at("before", call, other):
             batchwatch("archive", "--no-wait", "--yes", batch_id)
         finish(world, batch_id)
+        assert world.record(batch_id).attempt == 2
