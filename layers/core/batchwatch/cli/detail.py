@@ -111,6 +111,8 @@ def problems(known: Record, told: Sequence[Told]) -> list[str]:
     found += [text for _, text in lost_facts(lost_files(known))]
     if standing(known) == "stalled":
         found += _stall(told)
+    if batch and batch.status is Status.UNKNOWN:
+        found.append(f"OpenAI says: {clean(batch.raw_status, 60)}")
     if batch and batch.counts and batch.counts.failed:
         found.append(f"{plural(batch.counts.failed, 'request')} failed")
     if batch and batch.status.terminal and not known.terminal and not known.lost:
