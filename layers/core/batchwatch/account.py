@@ -1,7 +1,9 @@
-"""A key and where it is good for: what goes with every request, and where it may be sent."""
+"""A key and where it is good for: what goes with every request, where it may go, and to whom."""
 
 import ipaddress
 import re
+from functools import cache
+from ssl import SSLContext
 from typing import Literal, NamedTuple
 
 import httpx
@@ -43,6 +45,12 @@ class Account(NamedTuple):
     def _way_of_keys(self) -> str:
         azure = self.api_version or httpx.URL(self.base_url).host.endswith(".azure.com")
         return self.auth or ("api-key" if azure else "bearer")
+
+
+@cache
+def trust() -> SSLContext:
+    """Whom a key may be shown to: made once in a process, as it reads every authority there is."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def safe_base_url(url: str) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import httpx
 
-from batchwatch.account import BASE_URL, Account, safe_base_url
+from batchwatch.account import BASE_URL, Account, safe_base_url, trust
 from batchwatch.batch import Batch, safe_id
 from batchwatch.creating import NewBatch, checked_expiry
 from batchwatch.errors import (
@@ -94,6 +94,7 @@ class OpenAI:
             transport=transport,
             follow_redirects=False,
             trust_env=False,
+            verify=trust(),
         )
 
     def retrieve(self, batch_id: str) -> Batch:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 
+from batchwatch.account import trust
 from batchwatch.errors import SecretError, SlackError
 from batchwatch.openai import safe_base_url
 from batchwatch.retry import asked_for, backoff, pause
@@ -67,6 +68,7 @@ class Slack:
             limits=httpx.Limits(max_keepalive_connections=0),  # cut while the function is frozen
             follow_redirects=False,
             trust_env=False,
+            verify=trust(),
         )
         self._clock, self._sleep = clock, sleep
         self._timeout, self._patience = timeout, patience
