@@ -9,7 +9,7 @@ import time
 from itertools import islice
 from typing import TYPE_CHECKING, Self
 
-import httpx  # noqa: TID251 - to look at the headers of each answer
+import httpx
 
 from batchwatch.batch import Role
 from batchwatch.cli.meaning import (

@@ -10,8 +10,8 @@ import uuid
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from boto3.s3.transfer import TransferConfig  # noqa: TID251 - whoever uploads speaks to S3
-from botocore.exceptions import BotoCoreError, ClientError  # noqa: TID251 - and hears it
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
 
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.cli.watched import Put

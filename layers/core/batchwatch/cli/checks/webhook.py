@@ -10,7 +10,7 @@ import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import httpx  # noqa: TID251 - the one request that is neither to AWS nor to OpenAI
+import httpx
 
 from batchwatch.cli.checks.finding import Finding, State
 from batchwatch.cli.checks.secret import put_secret
