@@ -33,7 +33,7 @@ class Said(NamedTuple):
     @property
     def objects(self) -> list[dict[str, Any]]:
         """What `--json` printed, one object a line."""
-        return [json.loads(line) for line in self.out.splitlines()]
+        return [json.loads(line) for line in self.out.split("\n") if line]
 
 
 def batchwatch(*arguments: str, stdin: str | None = None, **environment: str | None) -> Said:

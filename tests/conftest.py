@@ -71,7 +71,10 @@ def invoke(
     return Handlers(world, monkeypatch, capsys)
 
 
-SERVICES = {"dynamodb", "events", "s3", "secretsmanager", "sns", "sqs"}
+SERVICES = {
+    *("cloudwatch", "dynamodb", "events", "logs", "s3", "scheduler", "secretsmanager", "sns"),
+    "sqs",
+}
 """What tests use of moto, which compares each request with the address of every service."""
 _get_value = ResponseSerializer.get_value
 

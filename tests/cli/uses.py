@@ -19,10 +19,17 @@ class Use(NamedTuple):
 
 USES = {
     "list": Use(),
+    "show": Use((BATCH,), names_one=True),
+    "watch": Use((BATCH,), names_one=True),
+    "events": Use((BATCH,), names_one=True),
+    "submit": Use(("{file}",)),
     "jobs": Use(),
     "track": Use((BATCH,)),
     "cancel": Use((BATCH, "--yes"), names_one=True),
     "fetch": Use((BATCH, "-o", "{folder}"), names_one=True),
+    "archive": Use((BATCH,), names_one=True),
+    "replay": Use((BATCH,), names_one=True),
+    "redrive": Use(),
 }
 TELLS_ITSELF = {"doctor"}
 """Commands that report what is wrong instead of failing."""

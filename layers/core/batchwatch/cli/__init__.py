@@ -16,4 +16,6 @@ def main() -> None:
         if error.name not in {"rich", "typer"}:
             raise
         sys.exit(_MISSING)
+    except KeyboardInterrupt:  # it takes a second, in which people change their mind
+        sys.exit(130)
     app()

@@ -33,7 +33,7 @@ class Catalogue:
         self._s3, self._bucket = s3, bucket
 
     def accounts(self) -> list[str]:
-        """Every account that anything was ever told of, and the usual one.
+        """Every account that anything was ever told of; the usual one before anything was.
 
         The secret would know them, too; but it holds the keys, and nobody needs to read those.
         """
@@ -41,7 +41,7 @@ class Catalogue:
             Bucket=self._bucket, Prefix="events/", Delimiter="/"
         )
         told = [p["Prefix"].split("/")[1] for page in pages for p in page.get("CommonPrefixes", [])]
-        return sorted({DEFAULT_ACCOUNT, *told})
+        return sorted(told) or [DEFAULT_ACCOUNT]
 
     def newest(
         self,

@@ -16,7 +16,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from batchwatch.errors import BatchwatchError, OpenAIError, UnsafeIdError
+from batchwatch.errors import AccessError, BatchwatchError, OpenAIError, UnsafeIdError
 
 
 class Code(IntEnum):
@@ -118,6 +118,10 @@ def trouble_of(error: BaseException) -> CommandError | None:
 def _of_ours(error: BatchwatchError) -> CommandError:
     if isinstance(error, CommandError):
         return error
+    if isinstance(error, AccessError):
+        return CommandError(
+            Code.DENIED, str(error), "mend the key in the secret, as README.md tells"
+        )
     if isinstance(error, OpenAIError) and error.passing:
         return CommandError(Code.LATER, str(error), "try again in a minute")
     usage = isinstance(error, UnsafeIdError)
