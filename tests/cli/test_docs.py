@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
@@ -13,17 +11,10 @@ from typer.testing import CliRunner
 from batchwatch.cli import main as start
 from batchwatch.cli.app import app
 from docs.cli import MARK, PAGE, main
-from local.simulator import Script
-from tests.command_line import batchwatch, hooked, refusing, submitter
+from tests.command_line import refusing
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.command_line import Deployed
-    from tests.world import World
-
-_CALLED_OTHERWISE = {"ListObjectsV2": "ListBucket", "Invoke": "InvokeFunction"}
-SLOW = Script(name="slow", endpoint="/v1/responses", requests=9, ends="completed", running=5000)
 
 
 def test_the_page_is_what_the_commands_say() -> None:
@@ -45,29 +36,6 @@ def test_the_page_is_the_same_whoever_writes_it(
     assert "is not what the commands say" in capsys.readouterr().out
     assert main([]) == 0
     assert there.read_text() == PAGE.read_text()
-
-
-def test_the_policy_allows_what_the_commands_ask_for(world: World, stack: Deployed) -> None:
-    (text,) = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    allowed: set[str] = set()
-    for statement in json.loads(text)["Statement"]:
-        actions = statement["Action"]
-        allowed |= {actions} if isinstance(actions, str) else {*actions}
-    asked: set[str] = set()
-
-    def note(model: Any, **_: Any) -> None:
-        operation = _CALLED_OTHERWISE.get(model.name, model.name)
-        asked.add(f"{model.service_model.service_name}:{operation}")
-
-    batch_id = world.batch(SLOW)
-    world.poll(after=30)
-    stack.outputs |= {"SubmitterFunction": "submitter", "LogGroup": "logs"}
-    with submitter(world), hooked("provide-client-params", note):
-        for line in ("list", "track batch_1", f"cancel --yes {batch_id}", "cancel a.jsonl"):
-            batchwatch(*line.split())
-
-    assert {"lambda:InvokeFunction", "dynamodb:UpdateItem", "s3:ListBucket"} <= asked
-    assert asked <= allowed
 
 
 @pytest.mark.parametrize(

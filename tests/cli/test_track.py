@@ -47,7 +47,8 @@ def test_with_several_accounts_one_is_to_be_named_and_until_then_nothing_is_done
     world: World,
 ) -> None:
     bucket = world.environment["BATCHWATCH_BUCKET"]
-    client("s3").put_object(Bucket=bucket, Key="events/research/batch_1/0001.json", Body=b"{}")
+    for key in ("events/research/batch_1/0001.json", "batches/account=default/batch_1.json"):
+        client("s3").put_object(Bucket=bucket, Key=key, Body=b"{}")
 
     said = batchwatch("track", "batch_2", "batch_3")
     named = batchwatch("track", "batch_2", "--account", "research", "--json")

@@ -33,15 +33,20 @@ class Catalogue:
         self._s3, self._bucket = s3, bucket
 
     def accounts(self) -> list[str]:
-        """Every account that anything was ever told of; the usual one before anything was.
+        """Every account of which anything was told or archived; the usual one before that.
 
         The secret would know them, too; but it holds the keys, and nobody needs to read those.
         """
+        told = self._folders("events/")
+        kept = (name.removeprefix("account=") for name in self._folders("batches/"))
+        return sorted({*told, *kept}) or [DEFAULT_ACCOUNT]
+
+    def _folders(self, prefix: str) -> list[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix="events/", Delimiter="/"
+            Bucket=self._bucket, Prefix=prefix, Delimiter="/"
         )
-        told = [p["Prefix"].split("/")[1] for page in pages for p in page.get("CommonPrefixes", [])]
-        return sorted(told) or [DEFAULT_ACCOUNT]
+        found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        return [name.removeprefix(prefix).rstrip("/") for name in found]
 
     def newest(
         self,

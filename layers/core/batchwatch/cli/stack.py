@@ -145,8 +145,12 @@ class Stack:
         """Return what is known of each batch, in that order; CommandError where one is unknown."""
         wanted = [safe_id(batch_id) for batch_id in batch_ids]
         accounts = [account] if account else self.catalogue.accounts()
-        rows = self.catalogue.batches((a, b) for a in accounts for b in dict.fromkeys(wanted))
+        rows = [*self.catalogue.batches((a, b) for a in accounts for b in dict.fromkeys(wanted))]
         by_id = {row.known.batch_id: _readable(row) for row in rows}
+        if len(by_id) < len(rows):
+            several = next(i for i in by_id if sum(row.known.batch_id == i for row in rows) > 1)
+            cause = f"several accounts have a batch {several}"
+            raise CommandError(Code.USAGE, cause, "say which one: --account")
         if unknown := [batch_id for batch_id in wanted if batch_id not in by_id]:
             where = f"account {account!r}" if account else f"the stack {self.name!r}"
             raise CommandError(

@@ -149,7 +149,9 @@ def _refused(error: ClientError) -> CommandError:
         )
     if code in _DENIED:
         cause = f"AWS does not allow you {operation}: {_message(error)}"
-        return CommandError(Code.DENIED, cause, "ask for that right; docs/cli.md has a policy")
+        return CommandError(
+            Code.DENIED, cause, "ask for the stack's policy of readers or operators: docs/cli.md"
+        )
     if code in _THROTTLED or status >= _OVERLOADED:
         cause = f"AWS has too much to do for {operation} ({code})"
         return CommandError(Code.LATER, cause, "try again in a minute")

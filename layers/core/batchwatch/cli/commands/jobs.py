@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from batchwatch.cli.command import command
 from batchwatch.cli.output import Output
@@ -43,7 +44,7 @@ def _table(jobs: list[Job]) -> Table:
     for column in ("job", "file", "stage", "age", "requests", "parts"):
         table.add_column(column, overflow="fold" if column == "job" else "ellipsis")
     for job in jobs:
-        table.add_row(
+        cells = (
             job.job_id,
             clean(job.key.removeprefix(INBOX)),
             _stage(job),
@@ -51,6 +52,7 @@ def _table(jobs: list[Job]) -> Table:
             number(job.requests),
             ", ".join(f"{count} {state}" for state, count in _parts(job).items()),
         )
+        table.add_row(*(Text(cell) for cell in cells))
     return table
 
 
