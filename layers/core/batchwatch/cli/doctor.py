@@ -76,7 +76,9 @@ def _rights(findings: list[Finding]) -> Finding:
     if not lacking:
         return Finding("your rights", State.OK, "enough for every check")
     found = f"you lack {', '.join(lacking)}"
-    return Finding("your rights", State.NOT_CHECKED, found, "docs/cli.md has a policy")
+    return Finding(
+        "your rights", State.NOT_CHECKED, found, "docs/cli.md tells of the stack's policies"
+    )
 
 
 def _tell(out: Output, finding: Finding) -> None:

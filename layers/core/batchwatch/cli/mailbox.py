@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchwatch.cli.letters import NAMES, letter_of
@@ -100,15 +100,11 @@ class Mailbox(NamedTuple):
 
     def _put_back(self, held: dict[str, str]) -> None:
         """Let everybody see messages again; where that fails, time does it."""
-        handles = [*held.values()]
-        for start in range(0, len(handles), _AT_ONCE):
-            self.sqs.change_message_visibility_batch(
-                QueueUrl=self.url,
-                Entries=[
-                    {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-                    for number, handle in enumerate(handles[start : start + _AT_ONCE])
-                ],
-            )
+        for handle in held.values():
+            with suppress(self.sqs.exceptions.ClientError):
+                self.sqs.change_message_visibility(
+                    QueueUrl=self.url, ReceiptHandle=handle, VisibilityTimeout=0
+                )
 
 
 def mailboxes(stack: Stack, names: Collection[str]) -> list[Mailbox]:
