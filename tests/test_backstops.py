@@ -214,7 +214,7 @@ def test_how_long_files_have_been_waiting_is_told(world: World) -> None:
 
 
 def test_dead_letters_that_are_sent_back_are_archived(world: World) -> None:
-    """What `start-message-move-task` of README.md does; no emulator knows it."""
+    """What `start-message-move-task` does; no emulator knows it."""
     batch_id = world.batch(script())
     world.poll(after=60)
     (order,) = world.drop_orders()
