@@ -1,6 +1,7 @@
 """The client: what it asks, how often it asks again, and what it makes of strange answers."""
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from batchwatch.account import trust
 from batchwatch.errors import (
     AccessError,
     BadAnswerError,
@@ -613,3 +615,8 @@ def test_what_a_server_leaves_of_a_key_is_in_no_error() -> None:
 def test_a_wrong_key_is_refused(simulated: SimulatedOpenAI) -> None:
     with closing(connect(simulated, key="sk-another")) as openai, pytest.raises(AccessError):
         openai.retrieve(BATCH)
+
+
+def test_whoever_is_asked_must_show_who_he_is() -> None:
+    assert trust().verify_mode is ssl.CERT_REQUIRED
+    assert trust().check_hostname
