@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchwatch.batch import Batch, Role
+from batchwatch.cli.mending import look, mend
+from batchwatch.cli.stack import Stack
 from batchwatch.observe import BACKSTOP
 from batchwatch.record import FileState
 from batchwatch.transfer import Shift
@@ -20,6 +22,7 @@ from tests.world import ACCOUNT, Clock, client
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tests.command_line import Deployed
     from tests.world import World
 
 pytestmark = pytest.mark.usefixtures("stack")
@@ -119,6 +122,44 @@ def test_an_object_in_the_way_is_kept_in_the_history_and_only_deleted_after_a_ye
     assert world.objects()[keys[0]] == before[keys[0]]
     assert batchwatch("archive", "--check", batch_id).code == 0
     assert len(versions(keys[0])) == 3
+
+
+def test_what_somebody_has_mended_while_the_question_waited_is_not_deleted(world: World) -> None:
+    batch_id = archived(world)
+    key = key_of(world, batch_id, "batch.json")
+    spoil(key)
+    asked = look(Stack("batchwatch"), world.record(batch_id), lambda _: None)
+    batchwatch("archive", "--no-wait", "--yes", batch_id)
+    # The same object once more: of it, the older look still says that it is in the way.
+    client("s3").put_object(Bucket="bucket", Key=key, Body=b"something else\n")
+    world.archive()
+    assert world.record(batch_id).archived
+    before = world.record(batch_id), len(versions(key))
+
+    mend(Stack("batchwatch"), asked, time.time())
+
+    assert (world.record(batch_id), len(versions(key))) == before
+    assert world.objects()[key] == b"something else\n"
+
+
+def test_nothing_is_deleted_where_the_bucket_keeps_no_versions(
+    world: World, stack: Deployed
+) -> None:
+    batch_id = archived(world)
+    spoil(key_of(world, batch_id, "batch.json"))
+    before = world.record(batch_id), world.objects()
+    for status in ("Suspended", "Enabled"):
+        client("s3").put_bucket_versioning(
+            Bucket="bucket", VersioningConfiguration={"Status": status}
+        )
+        if status == "Enabled":
+            del stack.outputs["OperatorsPolicy"]  # as of a stack whose archiver knows no attempts
+
+        said = batchwatch("archive", "--no-wait", "--yes", batch_id)
+
+        assert said.code == (1 if status == "Suspended" else 3)
+        assert ("keeps no versions" if status == "Suspended" else "older version") in said.err
+        assert (world.record(batch_id), world.objects()) == before
 
 
 @pytest.mark.parametrize(("option", "code"), [("--check", 1), ("--dry-run", 0)])

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from batchwatch.cli import view
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.ids import ids_of
-from batchwatch.cli.mending import Case, incomplete, look, mend
+from batchwatch.cli.mending import Case, incomplete, look, mend, must_keep_versions
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
@@ -23,6 +23,9 @@ from batchwatch.record import Record
 
 LOOK_EVERY = 1
 """Seconds between two looks at a copy under way."""
+_OF_THIS_VERSION = "OperatorsPolicy"
+"""An output of stacks whose archiver knows attempts; one that does not would tell the first again,
+with other content."""
 
 
 @command("archive")
@@ -77,6 +80,10 @@ def archive(  # noqa: PLR0913 - as many options
             if out.as_json:
                 out.emit(_said(case.known, case))
         return Code.BAD_NEWS if check and not all(case.well for case in cases) else None
+    if to_mend:
+        stack.output(_OF_THIS_VERSION)
+    if any(case.in_the_way for case in to_mend):
+        must_keep_versions(stack)
     if not (yes or _agreed(out, to_mend)):
         out.note("nothing was done")
         return Code.BAD_NEWS
