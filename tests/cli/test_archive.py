@@ -15,7 +15,7 @@ from batchwatch.observe import BACKSTOP
 from batchwatch.record import FileState
 from batchwatch.transfer import Shift
 from local.simulator import Script
-from tests.command_line import _session, batchwatch
+from tests.command_line import _session, batchwatch, hooked
 from tests.judge.checker import truths
 from tests.world import ACCOUNT, Clock, client
 
@@ -279,6 +279,26 @@ def test_a_worker_of_the_attempt_before_ends_no_file_of_this_one(world: World) -
 
     assert world.record(batch_id).files[Role.OUTPUT].state is FileState.PENDING
     finish(world, batch_id)
+
+
+def test_one_that_cannot_be_mended_keeps_no_other_from_it(world: World) -> None:
+    # Somebody is always faster at the first one's key.
+    ids = [archived(world) for _ in range(2)]
+    keys = [key_of(world, batch_id, "batch.json") for batch_id in ids]
+    for key in keys:
+        spoil(key)
+
+    def faster(params: dict[str, Any], **_: Any) -> None:
+        if ids[0] in params["url_path"]:
+            body = b"theirs %d" % len(versions(keys[0]))
+            client("s3").put_object(Bucket="bucket", Key=keys[0], Body=body)
+
+    with hooked("before-call.s3.DeleteObject", faster):
+        said = batchwatch("archive", "--no-wait", "--yes", *ids)
+
+    assert said.code == 5
+    assert f"somebody else is at the archive of {ids[0]}" in said.err
+    assert said.out.splitlines()[-2:] == [f"{ids[0]}: as it was", f"{ids[1]}: ordered, attempt 2"]
 
 
 # Whoever comes between

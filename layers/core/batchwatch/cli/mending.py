@@ -1,8 +1,9 @@
 """Mending the archive of a batch: what is wrong is copied again, and only that.
 
 An object that is in the way is deleted first, if it is still the one that was looked at, and the
-ledger what it was compared with; then the ledger says what is to be copied; then the archiver is told. Whoever stops in between is followed by
-the next who looks: the object is missing then, or the poller gives the order.
+ledger what it was compared with; then the ledger says what is to be copied; then the archiver is
+told. Whoever stops in between is followed by the next who looks: the object is missing then, or
+the poller gives the order.
 """
 
 from __future__ import annotations
