@@ -62,6 +62,13 @@ def test_what_lies_there_is_shown_and_stays_where_it_is(world: World) -> None:
     assert visible(world) == 3
 
 
+def test_ids_are_whole_on_a_narrow_screen(world: World) -> None:
+    ids = dead(world, ORDER, "x" * 200)
+    said = batchwatch("redrive", COLUMNS="40")
+    assert all(f"archive  {each}  " in said.out for each in ids)
+    assert "received 1 time" in said.out
+
+
 def test_empty_queues_are_good_news() -> None:
     said = batchwatch("redrive")
     assert (said.code, said.out) == (0, "archive: 0, inbox: 0\n")
