@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,19 @@ def test_what_cannot_be_sent_is_not_and_says_why(tmp_path: Path) -> None:
         assert (said.code, said.out) == (code, ""), said.err
         assert says in said.err
     assert not versions("inbox/a.jsonl")
+
+
+@pytest.mark.parametrize("name", [b"\x1b[2J\xe2\x80\xae.jsonl", b"\xff.jsonl", b"\xff"])
+def test_no_name_of_a_file_is_a_command_to_the_terminal_or_too_much(
+    tmp_path: Path, name: bytes
+) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"nonsense")
+
+    said = batchwatch("submit", str(path), "--no-watch")
+
+    assert said.code in {1, 2}
+    assert not {"\x1b", "\u202e"} & {*said.err}
 
 
 def test_two_files_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None:
