@@ -231,6 +231,7 @@ def test_somebody_elses_file_of_that_name_is_not_taken_for_ours(file: Path) -> N
 @pytest.mark.parametrize("how", ["broken off", "changed"])
 def test_an_upload_that_does_not_come_to_its_end_leaves_nothing(file: Path, how: str) -> None:
     s3 = client("s3")
+    file.with_name("questions.options.json").write_text('{"account": "research"}')
     (letter,) = letters([file], None, {})
 
     def disturb(_: int) -> None:
@@ -243,6 +244,7 @@ def test_an_upload_that_does_not_come_to_its_end_leaves_nothing(file: Path, how:
         put(s3, BUCKET, letter, disturb)
 
     assert not versions("inbox/questions.jsonl")
+    assert not versions("inbox/questions.options.json")
     assert not uploads()
 
 

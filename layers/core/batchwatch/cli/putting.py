@@ -42,13 +42,11 @@ class TooLateError(KeyboardInterrupt):
 
 
 def put(s3: S3Client, bucket: str, letter: Letter, progress: Callable[[int], None]) -> Put:
-    """Put a file into the inbox, its options first; `progress` is told of further bytes.
+    """Put a file into the inbox, its options just before; `progress` is told of further bytes.
 
     S3 compares the checksum of each part. What does not come to its end leaves nothing behind;
     nor does a file that changes meanwhile. TooLateError for a Ctrl-C that comes after the end.
     """
-    if letter.sidecar is not None:
-        s3.put_object(Bucket=bucket, Key=letter.sidecar_key, Body=letter.sidecar)
     with letter.path.open("rb") as file:
         upload = _Upload(s3, bucket, letter, file)
         try:
@@ -118,6 +116,9 @@ class _Upload:
         if self._state() != self._was:
             path = self._letter.path
             raise CommandError(Code.BAD_NEWS, f"{path} has changed meanwhile; nothing was sent")
+        if (options := self._letter.sidecar) is not None:
+            # Not sooner: they would stay, and count for the next file of that name.
+            self._s3.put_object(Bucket=self._bucket, Key=self._letter.sidecar_key, Body=options)
         self._completing = True
 
     def _after(self, parsed: dict[str, Any], **_: Any) -> None:
