@@ -30,5 +30,6 @@ _OUTPUTS = {
 def stack(world: World) -> Iterator[Deployed]:
     """The world as the stack `batchwatch`."""
     outputs = {name: world.environment[variable] for name, variable in _OUTPUTS.items()}
+    outputs["OperatorsPolicy"] = "arn:aws:iam::123456789012:policy/operators"
     with Deployed("batchwatch", outputs) as deployed:
         yield deployed

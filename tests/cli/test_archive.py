@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchwatch.batch import Batch, Role
+from batchwatch.cli.mending import look, mend
+from batchwatch.cli.stack import Stack
 from batchwatch.observe import BACKSTOP
 from batchwatch.record import FileState
 from batchwatch.transfer import Shift
 from local.simulator import Script
-from tests.command_line import _session, batchwatch
+from tests.command_line import _session, batchwatch, hooked
 from tests.judge.checker import truths
 from tests.world import ACCOUNT, Clock, client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tests.command_line import Deployed
     from tests.world import World
 
 pytestmark = pytest.mark.usefixtures("stack")
@@ -119,6 +122,44 @@ def test_an_object_in_the_way_is_kept_in_the_history_and_only_deleted_after_a_ye
     assert world.objects()[keys[0]] == before[keys[0]]
     assert batchwatch("archive", "--check", batch_id).code == 0
     assert len(versions(keys[0])) == 3
+
+
+def test_what_somebody_has_mended_while_the_question_waited_is_not_deleted(world: World) -> None:
+    batch_id = archived(world)
+    key = key_of(world, batch_id, "batch.json")
+    spoil(key)
+    asked = look(Stack("batchwatch"), world.record(batch_id), lambda _: None)
+    batchwatch("archive", "--no-wait", "--yes", batch_id)
+    # The same object once more: of it, the older look still says that it is in the way.
+    client("s3").put_object(Bucket="bucket", Key=key, Body=b"something else\n")
+    world.archive()
+    assert world.record(batch_id).archived
+    before = world.record(batch_id), len(versions(key))
+
+    mend(Stack("batchwatch"), asked, time.time())
+
+    assert (world.record(batch_id), len(versions(key))) == before
+    assert world.objects()[key] == b"something else\n"
+
+
+def test_nothing_is_deleted_where_the_bucket_keeps_no_versions(
+    world: World, stack: Deployed
+) -> None:
+    batch_id = archived(world)
+    spoil(key_of(world, batch_id, "batch.json"))
+    before = world.record(batch_id), world.objects()
+    for status in ("Suspended", "Enabled"):
+        client("s3").put_bucket_versioning(
+            Bucket="bucket", VersioningConfiguration={"Status": status}
+        )
+        if status == "Enabled":
+            del stack.outputs["OperatorsPolicy"]  # as of a stack whose archiver knows no attempts
+
+        said = batchwatch("archive", "--no-wait", "--yes", batch_id)
+
+        assert said.code == (1 if status == "Suspended" else 3)
+        assert ("keeps no versions" if status == "Suspended" else "older version") in said.err
+        assert (world.record(batch_id), world.objects()) == before
 
 
 @pytest.mark.parametrize(("option", "code"), [("--check", 1), ("--dry-run", 0)])
@@ -238,6 +279,26 @@ def test_a_worker_of_the_attempt_before_ends_no_file_of_this_one(world: World) -
 
     assert world.record(batch_id).files[Role.OUTPUT].state is FileState.PENDING
     finish(world, batch_id)
+
+
+def test_one_that_cannot_be_mended_keeps_no_other_from_it(world: World) -> None:
+    # Somebody is always faster at the first one's key.
+    ids = [archived(world) for _ in range(2)]
+    keys = [key_of(world, batch_id, "batch.json") for batch_id in ids]
+    for key in keys:
+        spoil(key)
+
+    def faster(params: dict[str, Any], **_: Any) -> None:
+        if ids[0] in params["url_path"]:
+            body = b"theirs %d" % len(versions(keys[0]))
+            client("s3").put_object(Bucket="bucket", Key=keys[0], Body=body)
+
+    with hooked("before-call.s3.DeleteObject", faster):
+        said = batchwatch("archive", "--no-wait", "--yes", *ids)
+
+    assert said.code == 5
+    assert f"somebody else is at the archive of {ids[0]}" in said.err
+    assert said.out.splitlines()[-2:] == [f"{ids[0]}: as it was", f"{ids[1]}: ordered, attempt 2"]
 
 
 # Whoever comes between

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchwatch.cli.output import Output
+from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
 from batchwatch.cli.trouble import CommandError
 from local.simulator import Script
-from tests.command_line import batchwatch, submitter
+from tests.command_line import batchwatch, hooked, submitter
 from tests.dropped import asked as requests
 from tests.dropped import finished, only
 
@@ -105,6 +108,32 @@ def test_whoever_stops_to_wait_is_told_what_goes_on(
     assert said.code == 130
     assert "its cancellation goes on" in said.err
     assert len(asked) == 1
+
+
+def test_whoever_stops_while_it_is_asked_for_is_told_that_it_may_be_cancelled(
+    world: World, asked: list[dict[str, Any]]
+) -> None:
+    first, second = world.batch(SLOW), world.batch(SLOW)
+    world.poll(after=30)
+
+    def stop(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with hooked("after-call.lambda.Invoke", stop):
+        said = batchwatch("cancel", first, second, "--yes")
+
+    assert said.code == 130
+    assert f"{first} is perhaps being cancelled all the same" in said.err
+    assert [each["cancel"] for each in asked] == [first]
+
+
+def test_submitter_is_not_asked_again_while_it_still_works() -> None:
+    template = (Path(__file__).parents[2] / "template.yaml").read_text()
+    submitter = template.partition("\n  Submitter:\n")[2]
+    longest = re.search(r"Timeout: (\d+)", submitter)
+    client = Stack("batchwatch", region="us-east-1").client("lambda")
+    assert longest
+    assert client.meta.config.read_timeout > int(longest[1])
 
 
 def test_what_has_ended_is_told_with_its_end_and_the_others_are_cancelled(

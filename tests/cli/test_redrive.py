@@ -62,6 +62,25 @@ def test_what_lies_there_is_shown_and_stays_where_it_is(world: World) -> None:
     assert visible(world) == 3
 
 
+def test_ids_are_whole_on_a_narrow_screen(world: World) -> None:
+    ids = dead(world, ORDER, "x" * 200)
+    said = batchwatch("redrive", COLUMNS="40")
+    assert all(f"archive  {each}  " in said.out for each in ids)
+    assert "received 1 time" in said.out
+
+
+def test_a_line_of_json_moves_no_terminal_and_says_the_same(world: World) -> None:
+    kinds = ["\x9b2J\u202e", "\u00fc\u4e2d"]
+    for kind in kinds:
+        dead(world, json.dumps(json.loads(ORDER) | {"type": kind}))
+
+    said = batchwatch("redrive", "--json")
+
+    assert sorted(each["kind"] for each in said.objects) == sorted(kinds)
+    assert not {"\x9b", "\u202e"} & {*said.out}
+    assert kinds[1] in said.out
+
+
 def test_empty_queues_are_good_news() -> None:
     said = batchwatch("redrive")
     assert (said.code, said.out) == (0, "archive: 0, inbox: 0\n")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +20,7 @@ from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import CommandError
 from batchwatch.cli.watched import Put, Submitted
 from batchwatch.submit.job import job_id_of
-from tests.command_line import batchwatch
+from tests.command_line import Said, batchwatch, hooked
 from tests.dropped import asked, minute
 from tests.world import client
 
@@ -127,6 +130,19 @@ def test_what_cannot_be_sent_is_not_and_says_why(tmp_path: Path) -> None:
     assert not versions("inbox/a.jsonl")
 
 
+@pytest.mark.parametrize("name", [b"\x1b[2J\xe2\x80\xae.jsonl", b"\xff.jsonl", b"\xff"])
+def test_no_name_of_a_file_is_a_command_to_the_terminal_or_too_much(
+    tmp_path: Path, name: bytes
+) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(b"nonsense")
+
+    said = batchwatch("submit", str(path), "--no-watch")
+
+    assert said.code in {1, 2}
+    assert not {"\x1b", "\u202e"} & {*said.err}
+
+
 def test_two_files_of_one_name_do_not_replace_each_other(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
@@ -215,6 +231,7 @@ def test_somebody_elses_file_of_that_name_is_not_taken_for_ours(file: Path) -> N
 @pytest.mark.parametrize("how", ["broken off", "changed"])
 def test_an_upload_that_does_not_come_to_its_end_leaves_nothing(file: Path, how: str) -> None:
     s3 = client("s3")
+    file.with_name("questions.options.json").write_text('{"account": "research"}')
     (letter,) = letters([file], None, {})
 
     def disturb(_: int) -> None:
@@ -227,4 +244,41 @@ def test_an_upload_that_does_not_come_to_its_end_leaves_nothing(file: Path, how:
         put(s3, BUCKET, letter, disturb)
 
     assert not versions("inbox/questions.jsonl")
+    assert not versions("inbox/questions.options.json")
     assert not uploads()
+
+
+def test_ctrl_c_when_the_file_is_already_there_does_not_say_that_nothing_was_sent(
+    file: Path, tmp_path: Path
+) -> None:
+    another = tmp_path / "z.jsonl"
+    another.write_bytes(asked(1))
+
+    def lose(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="https://s3")
+
+    def stop(params: dict[str, Any], **_: Any) -> None:
+        if params["url_path"].endswith("/questions.jsonl"):  # not yet where options are looked for
+            raise KeyboardInterrupt
+
+    def press(**_: Any) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def send() -> Said:
+        return batchwatch("submit", str(file), str(another), "--no-watch")
+
+    # While the last answer is awaited; and where that is lost, and S3 asked whether it has arrived.
+    with hooked("before-call.s3.CompleteMultipartUpload", press):
+        late = send()
+    (version,) = versions("inbox/questions.jsonl")
+    with (
+        hooked("after-call.s3.CompleteMultipartUpload", lose),
+        hooked("before-call.s3.HeadObject", stop),
+    ):
+        unknown = send()
+
+    assert late.code == unknown.code == 130
+    assert "nothing of" not in late.err + unknown.err
+    assert f"batchwatch cancel {job_id_of(BUCKET, 'inbox/questions.jsonl', version)}" in late.err
+    assert "would be paid twice" in unknown.err
+    assert not versions("inbox/z.jsonl")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import pytest
 
+from batchwatch.cli.ids import ids_of
+from batchwatch.cli.output import Output
+from batchwatch.cli.sure import sure
+from batchwatch.cli.trouble import Code, CommandError
 from local.simulator import Script
 from tests.command_line import batchwatch, refusing
 from tests.world import ACCOUNT, client
@@ -103,3 +108,21 @@ def test_a_batch_that_was_given_up_is_asked_for_again(world: World) -> None:
 
     assert "was lost, and is asked for again" in said.out
     assert world.record("batch_wrong").open
+
+
+def test_ids_come_from_whatever_standard_input_is() -> None:
+    assert ids_of(["-", "batch_3"], ["\ufeffbatch_1 batch_2\n", "\n", "batch_1\n"]) == [
+        "batch_1",
+        "batch_2",
+        "batch_3",
+    ]
+    for said in (None, io.TextIOWrapper(io.BytesIO(b"batch_1\n\xff\n"), "utf-8")):
+        with pytest.raises(CommandError) as refused:
+            ids_of(["-"], said)
+        assert refused.value.code is Code.USAGE
+
+
+def test_who_has_no_standard_input_at_all_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(CommandError, match="no terminal"):
+        sure(Output(), "Sure?")

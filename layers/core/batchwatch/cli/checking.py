@@ -132,7 +132,11 @@ def _letter(path: Path, called: str | None, metadata: Mapping[str, str]) -> Lett
         raise CommandError(
             Code.BAD_NEWS, f"{path}: has more than {LIMITS.object_bytes} bytes", "divide it"
         )
-    key = _key(path, called)
+    try:
+        key = _key(path, called)
+    except UnicodeEncodeError as error:
+        way_out = "send it by another name: --as NAME"
+        raise CommandError(Code.USAGE, f"{path}: its name is not UTF-8", way_out) from error
     beside = path.with_name(path.name[: -len(SUFFIX)] + SIDECAR)
     sidecar = beside.read_bytes() if beside.exists() else None
     if sidecar and len(sidecar) > LIMITS.sidecar_bytes:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 _SHOWN = 80
+_BOM = "\ufeff"  # some editors begin a file with it
 _ACCOUNT = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -26,14 +27,23 @@ def usable(text: str) -> str:
         raise CommandError(Code.USAGE, f"{clean(text, _SHOWN)!r}: {error}") from error
 
 
-def ids_of(arguments: Iterable[str], stdin: Iterable[str]) -> list[str]:
+def ids_of(arguments: Iterable[str], stdin: Iterable[str] | None) -> list[str]:
     """Return each id once, in order; `-` stands for the words of standard input."""
     words: list[str] = []
-    for argument in arguments:
-        words += [w for line in stdin for w in line.split()] if argument == STDIN else [argument]
+    try:
+        for argument in arguments:
+            words += _words(stdin or ()) if argument == STDIN else [argument]
+    except UnicodeDecodeError as error:
+        raise CommandError(
+            Code.USAGE, "standard input is not text", "give one id a line"
+        ) from error
     if not words:
         raise CommandError(Code.USAGE, "standard input holds no ids", "give one id a line")
     return [usable(word) for word in dict.fromkeys(words)]
+
+
+def _words(lines: Iterable[str]) -> list[str]:
+    return [word for line in lines for word in line.removeprefix(_BOM).split()]
 
 
 def usable_account(name: str) -> str:

@@ -1,8 +1,9 @@
 """Mending the archive of a batch: what is wrong is copied again, and only that.
 
-An object that is in the way is deleted first, if it is still the one that was looked at; then the
-ledger says what is to be copied; then the archiver is told. Whoever stops in between is followed by
-the next who looks: the object is missing then, or the poller gives the order.
+An object that is in the way is deleted first, if it is still the one that was looked at, and the
+ledger what it was compared with; then the ledger says what is to be copied; then the archiver is
+told. Whoever stops in between is followed by the next who looks: the object is missing then, or
+the poller gives the order.
 """
 
 from __future__ import annotations
@@ -103,9 +104,23 @@ def incomplete(known: Record) -> bool:
     return any(file.state in _LOST for file in known.files.values())
 
 
+def must_keep_versions(stack: Stack) -> None:
+    """Raise CommandError where an object that is deleted is not kept as an older version."""
+    said = stack.client("s3").get_bucket_versioning(Bucket=stack.bucket)
+    if said.get("Status") != "Enabled":
+        raise CommandError(
+            Code.BAD_NEWS,
+            f"the bucket {stack.bucket} keeps no versions: what is deleted would be lost for good",
+            "turn its versioning on again, as the template has it; nothing was done",
+        )
+
+
 def _take_away(stack: Stack, case: Case) -> bool:
     """Delete what is in the way; False if something is not any more what was looked at."""
-    s3 = stack.client("s3")
+    known, s3 = case.known, stack.client("s3")
+    # What is in the way by an older state of the ledger may be what the newer one tells of.
+    if case.in_the_way and stack.ledger.get(known.account, known.batch_id).v != known.v:
+        return False
     for key, etag in sorted(case.in_the_way):
         try:
             s3.delete_object(Bucket=stack.bucket, Key=key, IfMatch=etag)

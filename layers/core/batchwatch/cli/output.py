@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from batchwatch.notify.wording import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,17 +33,21 @@ class Output:
         return not self.as_json and self.answers.is_terminal
 
     def emit(self, said: Mapping[str, Any]) -> None:
-        """Print one object, as a line of JSON."""
-        print(json.dumps(said, ensure_ascii=False, default=str), file=self.answers.file, flush=True)
+        """Print one object, as a line of JSON; what would move a terminal is escaped in it."""
+        line = json.dumps(said, ensure_ascii=False, default=str)
+        if harmless(line) != line:
+            line = json.dumps(said, default=str)
+        print(line, file=self.answers.file, flush=True)
 
     def show(self, what: RenderableType) -> None:
         """Print something for people; text is never taken for markup, nor folded."""
         if not self.as_json:
-            self.answers.print(Text(what) if isinstance(what, str) else what, soft_wrap=True)
+            text = Text(harmless(what)) if isinstance(what, str) else what
+            self.answers.print(text, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Tell people what is going on."""
-        self.notes.print(Text(text), soft_wrap=True)
+        """Tell people what is going on; names of files, too, are text from outside."""
+        self.notes.print(Text(harmless(text)), soft_wrap=True)
 
     def trouble(self, trouble: CommandError) -> None:
         """Tell why the command ends."""

@@ -33,21 +33,28 @@ _MARK = "upload"
 _GONE = {"404", "NoSuchKey"}
 
 
+class TooLateError(KeyboardInterrupt):
+    """Raised by a Ctrl-C at whose moment the file was there already: it is sent, and paid."""
+
+    def __init__(self, sent: Put) -> None:
+        super().__init__()
+        self.sent = sent
+
+
 def put(s3: S3Client, bucket: str, letter: Letter, progress: Callable[[int], None]) -> Put:
-    """Put a file into the inbox, its options first; `progress` is told of further bytes.
+    """Put a file into the inbox, its options just before; `progress` is told of further bytes.
 
     S3 compares the checksum of each part. What does not come to its end leaves nothing behind;
-    nor does a file that changes meanwhile.
+    nor does a file that changes meanwhile. TooLateError for a Ctrl-C that comes after the end.
     """
-    if letter.sidecar is not None:
-        s3.put_object(Bucket=bucket, Key=letter.sidecar_key, Body=letter.sidecar)
     with letter.path.open("rb") as file:
-        answer = _Upload(s3, bucket, letter, file).run(progress)
-    version = answer.get("VersionId") or "null"
-    job_id = job_id_of(bucket, letter.key, version)
-    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    at = parsedate_to_datetime(date).timestamp() if date else 0.0
-    return Put(letter.key, at, job_id)
+        upload = _Upload(s3, bucket, letter, file)
+        try:
+            return _as_put(bucket, letter, upload.run(progress))
+        except KeyboardInterrupt:
+            if upload.answer is None:
+                raise
+            raise TooLateError(_as_put(bucket, letter, upload.answer)) from None
 
 
 def older_options(s3: S3Client, bucket: str, letter: Letter) -> bool:
@@ -61,6 +68,13 @@ def older_options(s3: S3Client, bucket: str, letter: Letter) -> bool:
     return True
 
 
+def _as_put(bucket: str, letter: Letter, answer: dict[str, Any]) -> Put:
+    version = answer.get("VersionId") or "null"
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    at = parsedate_to_datetime(date).timestamp() if date else 0.0
+    return Put(letter.key, at, job_id_of(bucket, letter.key, version))
+
+
 class _Upload:
     """One upload: which version came of it, whoever else puts the same key there just then."""
 
@@ -69,7 +83,7 @@ class _Upload:
         self._mark = uuid.uuid4().hex
         self._was = self._state()
         self._completing = False
-        self._answer: dict[str, Any] | None = None
+        self.answer: dict[str, Any] | None = None
 
     def run(self, progress: Callable[[int], None]) -> dict[str, Any]:
         """Upload the file; return S3's answer to the completion."""
@@ -88,39 +102,43 @@ class _Upload:
                 Callback=progress,
                 Config=_ALWAYS_PARTS,
             )
-        except (Exception, KeyboardInterrupt):
-            if not self._answer and not (self._completing and self._find()):
+        except (Exception, KeyboardInterrupt) as error:
+            arrived = self.answer or (self._completing and self._find())
+            if not arrived or isinstance(error, KeyboardInterrupt):
                 raise
         finally:
             events.unregister(f"before-call.{_COMPLETE}", unique_id=f"{name}-before")
             events.unregister(f"after-call.{_COMPLETE}", unique_id=f"{name}-after")
-        assert self._answer is not None  # noqa: S101 - there is no other way here
-        return self._answer
+        assert self.answer is not None  # noqa: S101 - there is no other way here
+        return self.answer
 
     def _before(self, **_: Any) -> None:
         if self._state() != self._was:
             path = self._letter.path
             raise CommandError(Code.BAD_NEWS, f"{path} has changed meanwhile; nothing was sent")
+        if (options := self._letter.sidecar) is not None:
+            # Not sooner: they would stay, and count for the next file of that name.
+            self._s3.put_object(Bucket=self._bucket, Key=self._letter.sidecar_key, Body=options)
         self._completing = True
 
     def _after(self, parsed: dict[str, Any], **_: Any) -> None:
         if "Error" not in parsed:
-            self._answer = parsed
+            self.answer = parsed
 
     def _find(self) -> bool:
         """Look whether the file has arrived, though S3 could not say so."""
         try:
             answer = self._s3.head_object(Bucket=self._bucket, Key=self._letter.key)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, KeyboardInterrupt) as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
                 return False
             raise CommandError(
-                Code.LATER,
+                Code.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Code.LATER,
                 f"S3 did not say whether {self._letter.key} has arrived",
                 "look before you send it again, as it would be paid twice: batchwatch watch",
             ) from error
         ours = answer["Metadata"].get(_MARK) == self._mark
-        self._answer = dict(answer) if ours else None
+        self.answer = dict(answer) if ours else None
         return ours
 
     def _state(self) -> tuple[int, int]:

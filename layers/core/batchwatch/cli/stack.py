@@ -35,6 +35,8 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     user_agent_extra="batchwatch-cli",
 )
+# Lambda answers when the function has ended, which may take 15 minutes; it is to be called once.
+_PATIENT = _CONFIG.merge(Config(read_timeout=910, tcp_keepalive=True))
 
 
 class Stack:
@@ -53,7 +55,11 @@ class Stack:
     @cached_property
     def client(self) -> Any:
         """Return a way to a service of AWS by its name; the same for each."""
-        return cache(lambda service: self._session.client(service, config=_CONFIG))
+        return cache(
+            lambda service: self._session.client(
+                service, config=_PATIENT if service == "lambda" else _CONFIG
+            )
+        )
 
     @cached_property
     def _described(self) -> dict[str, Any]:

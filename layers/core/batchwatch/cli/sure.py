@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def sure(out: Output, question: str, person: TextIO | None = None) -> bool:
     """Ask on the terminal; anything but yes is no. CommandError where nobody can be asked."""
     person = person or sys.stdin
-    if not person.isatty():
+    if person is None or not person.isatty():
         raise CommandError(
             Code.USAGE, "there is no terminal to ask for a confirmation", "if you are sure: --yes"
         )

@@ -20,6 +20,11 @@ def clean(text: object, limit: int = _LONGEST) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def harmless(text: str) -> str:
+    """Return text as it is, lines included, without what would move or colour a terminal."""
+    return "".join(each if each == "\n" else _harmless(each) for each in text)
+
+
 def _harmless(character: str) -> str:
     category = unicodedata.category(character)
     if category[0] != "C" or character in _SHOWN:

@@ -12,17 +12,20 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from batchwatch.cli import view
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.ids import ids_of
-from batchwatch.cli.mending import Case, incomplete, look, mend
+from batchwatch.cli.mending import Case, incomplete, look, mend, must_keep_versions
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
-from batchwatch.cli.trouble import Code
+from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.cli.verifying import Found
 from batchwatch.notify.wording import clean, duration, plural, size
 from batchwatch.record import Record
 
 LOOK_EVERY = 1
 """Seconds between two looks at a copy under way."""
+_OF_THIS_VERSION = "OperatorsPolicy"
+"""An output of stacks whose archiver knows attempts; one that does not would tell the first again,
+with other content."""
 
 
 @command("archive")
@@ -77,17 +80,17 @@ def archive(  # noqa: PLR0913 - as many options
             if out.as_json:
                 out.emit(_said(case.known, case))
         return Code.BAD_NEWS if check and not all(case.well for case in cases) else None
-    if not (yes or _agreed(out, to_mend)):
+    if not _may(stack, out, to_mend, yes=yes):
         out.note("nothing was done")
         return Code.BAD_NEWS
-    after = [_do(stack, out, case) for case in cases]
+    code, after = _do_all(stack, out, cases)
     if wait:
         after = _wait(stack, out, after)
     for case, known in zip(cases, after, strict=True):
         _tell(out, case, known)
     bad = any(not known.terminal or incomplete(known) for known in after)
     stuck = any(case.wrong and case.in_work for case in cases)
-    return Code.BAD_NEWS if bad or stuck else None
+    return code or (Code.BAD_NEWS if bad or stuck else None)
 
 
 def _look(stack: Stack, out: Output, records: list[Record]) -> list[Case]:
@@ -138,10 +141,33 @@ def _warn(out: Output, to_mend: list[Case]) -> None:
             )
 
 
-def _agreed(out: Output, to_mend: list[Case]) -> bool:
+def _may(stack: Stack, out: Output, to_mend: list[Case], *, yes: bool) -> bool:
+    """Whether it may be mended: the stack is of this version, and what is deleted agreed upon."""
+    if to_mend:
+        stack.output(_OF_THIS_VERSION)
     count = sum(len(case.in_the_way) for case in to_mend)
+    if not count:
+        return True
+    must_keep_versions(stack)
     what = f"Delete {plural(count, 'object')}? The bucket keeps them as older versions."
-    return not count or sure(out, what)
+    return yes or sure(out, what)
+
+
+def _do_all(stack: Stack, out: Output, cases: list[Case]) -> tuple[Code | None, list[Record]]:
+    """Have each mended; where one cannot be, the others are all the same, and it stays as it is."""
+    code: Code | None = None
+    after: list[Record] = []
+    try:
+        for case in cases:
+            try:
+                after.append(_do(stack, out, case))
+            except CommandError as trouble:
+                out.trouble(trouble)
+                code, after = code or trouble.code, [*after, case.known]
+    except KeyboardInterrupt:
+        out.note("what is ordered by now is archived; the same command goes on with the others")
+        raise
+    return code, after
 
 
 def _do(stack: Stack, out: Output, case: Case) -> Record:
@@ -214,6 +240,8 @@ def _tell(out: Output, case: Case, known: Record) -> None:
         out.show(f"{name}: not to be had: {', '.join(lost)}")
     elif case.well:
         out.show(f"{name}: all of it is there")
+    elif known is case.known:
+        out.show(f"{name}: as it was")  # why, has been told
     else:
         out.show(f"{name}: archived" + (f", attempt {known.attempt}" if again else ""))
 

@@ -68,6 +68,8 @@ def cancel(  # noqa: PLR0913 - each is an option
             _cancel(stack, out, target)
             asked.append(target)
         except CommandError as trouble:  # the others are to be cancelled all the same
+            if trouble.code is Code.INTERRUPTED:
+                raise
             out.trouble(trouble)
             code = code or trouble.code
     running = [target for target in asked if target.end is None]
@@ -101,6 +103,12 @@ def _cancel(stack: Stack, out: Output, target: Target) -> None:
         return
     try:
         said = submitter.cancel(stack, target.id, target.account)
+    except KeyboardInterrupt as error:
+        raise CommandError(
+            Code.INTERRUPTED,
+            f"stopped; {target.id} is perhaps being cancelled all the same",
+            f"to be sure: batchwatch cancel {target.id} --yes; to ask again does no harm",
+        ) from error
     except submitter.EndedAlreadyError as error:
         target = target.again(stack)
         if target.end is None:

@@ -7,8 +7,6 @@ from contextlib import closing
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from batchwatch.cli.command import command
 from batchwatch.cli.letters import Letter
@@ -101,14 +99,11 @@ def _show(out: Output, boxes: list[Mailbox], letters: list[Letter]) -> None:
     out.show(", ".join(f"{name}: {number(count)}" for name, count in counts.items()))
     if not letters:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("queue", "id", "what", "age", "received"):
-        table.add_column(column, no_wrap=True)
+    # No table, which would be cut where the screen is narrow: the ids are needed whole.
     for each in letters:
-        age = duration(time.time() - each.sent_at)
-        cells = (each.queue, clean(each.id, 80), each.words, age, number(each.received))
-        table.add_row(*(Text(cell) for cell in cells))
-    out.show(table)
+        age, received = duration(time.time() - each.sent_at), plural(each.received, "time")
+        queue, name = f"{each.queue:<7}", clean(each.id, 80)
+        out.show(f"{queue}  {name}  {each.words}, {age} old, received {received}")
 
 
 def _work(

@@ -13,7 +13,7 @@ from batchwatch.cli.checking import check_file, complaint, letters, object_metad
 from batchwatch.cli.command import command
 from batchwatch.cli.following import Until, paces_of, progress, verdict, watch
 from batchwatch.cli.output import Output
-from batchwatch.cli.putting import older_options, put
+from batchwatch.cli.putting import TooLateError, older_options, put
 from batchwatch.cli.screen import screen_for
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
@@ -163,15 +163,18 @@ def _all_good(ready: Sequence[Letter], out: Output) -> bool:
 def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> Put:
     """Put one file into the inbox; whatever happens, say of those before that they go on."""
     name = clean(letter.path.name)
+    sent: Put | None = None
     try:
         s3 = stack.client("s3")
         if older_options(s3, stack.bucket, letter):
             out.note(f"note: {letter.sidecar_key} lies in the bucket, and counts for {name} too")
         with _bar(out, f"uploading {name}", letter.size) as advance:
             sent = put(s3, stack.bucket, letter, advance)
-    except KeyboardInterrupt:
-        cause = f"stopped: nothing of {name} was sent"
-        raise CommandError(Code.INTERRUPTED, cause, _goes_on(before)) from None
+    except KeyboardInterrupt as stop:
+        sent = stop.sent if isinstance(stop, TooLateError) else sent
+        there = [*before, sent] if sent else before
+        cause = f"but {name} had been sent" if sent else f"nothing of {name} was sent"
+        raise CommandError(Code.INTERRUPTED, f"stopped: {cause}", _goes_on(there)) from None
     except Exception:
         if before:
             out.note(_goes_on(before))
@@ -180,14 +183,12 @@ def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> P
     return sent
 
 
-def _goes_on(before: Sequence[Put]) -> str:
-    if not before:
+def _goes_on(there: Sequence[Put]) -> str:
+    if not there:
         return ""
-    ids = " ".join(each.job_id for each in before)
-    return (
-        f"{plural(len(before), 'job')} of other files go on: batchwatch watch {ids},"
-        f" or batchwatch cancel {ids}"
-    )
+    ids = " ".join(each.job_id for each in there)
+    go = f"{plural(len(there), 'job')} {'goes' if len(there) == 1 else 'go'} on"
+    return f"{go}: batchwatch watch {ids}, or batchwatch cancel {ids}"
 
 
 def _tell_id(out: Output, sent: Put) -> None:
