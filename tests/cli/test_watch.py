@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from batchwatch.cli.screen import Lines
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.cli.watched import Chosen, Everything
+from batchwatch.record import Change, Record
 from local.simulator import Script
+from tests.builders import read
 from tests.command_line import batchwatch
 from tests.dropped import asked, minute
 from tests.world import ACCOUNT
@@ -176,6 +179,30 @@ def test_ctrl_c_says_that_the_batches_go_on_and_how_to_watch_them(world: World) 
     assert error.value.code is Code.INTERRUPTED
     assert "go on" in str(error.value)
     assert error.value.way_out == f"to watch on: batchwatch watch {batch_id}"
+
+
+def test_a_batch_that_two_accounts_see_is_told_of_once_for_each(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for account, status in ((ACCOUNT, "in_progress"), ("other", "completed")):
+        batch = read(status)
+        change = Change(batch=batch, status=batch.status)
+        world.runtime.ledger.write(Record(account=account, batch_id=batch.id), change)
+        kept = f"events/{account}/{batch.id}/1-batch.discovered.json"
+        world.runtime.s3.put_object(
+            Bucket=world.environment["BATCHWATCH_BUCKET"], Key=kept, Body=b""
+        )
+    source = Everything(Stack("batchwatch"))
+
+    with pytest.raises(CommandError, match="2 of 2 still open"):
+        follow(source, Lines(Output(as_json=True)), Until(timeout=3), paces_of(Stack("batchwatch")),
+               clock=iter(range(99)).__next__, sleep=lambda _: None)  # fmt: skip
+
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((each["account"], each["status"]) for each in told) == [
+        (ACCOUNT, "in_progress"),
+        ("other", "completed"),
+    ]
 
 
 def test_an_item_that_was_deleted_ends_the_watch_of_it_as_bad_news(world: World) -> None:

@@ -51,6 +51,11 @@ class Seen(NamedTuple):
     reason: str = ""
 
     @property
+    def account(self) -> str:
+        """Whose it is; two accounts may see the same batch. Empty where that is not known yet."""
+        return str(self.said.get("account", ""))
+
+    @property
     def rank(self) -> int:
         """Where it is shown: troubles first, what is over last."""
         return 0 if self.trouble else 2 if self.over else 1

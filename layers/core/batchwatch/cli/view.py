@@ -26,6 +26,10 @@ STYLE = {
 """Colours by status; a word stands beside each."""
 UNREADABLE = "unreadable"
 
+_MOST = 10**15
+"""Requests; what a provider counts beyond that is none."""
+_LONGEST = 366 * 86_400
+"""Seconds beyond which nothing is foretold."""
 _LOST = {FileState.GONE, FileState.FAILED}
 
 
@@ -68,9 +72,13 @@ def seconds_left(known: Record) -> float | None:
     if known.terminal or batch is None or not batch.counts or batch.in_progress_at is None:
         return None
     taken, done = known.progressed_at - batch.in_progress_at, batch.counts.done
-    if taken <= 0 or not done:
+    to_come = (batch.counts.total or 0) - done
+    if taken <= 0 or not done or not 0 <= to_come <= _MOST:
         return None
-    return taken / done * ((batch.counts.total or 0) - done)
+    left = taken * to_come / done
+    if batch.expires_at is not None:
+        left = min(left, max(0, batch.expires_at - known.progressed_at))
+    return left if left <= _LONGEST else None
 
 
 def said(known: Record, prices: Prices) -> dict[str, Any]:

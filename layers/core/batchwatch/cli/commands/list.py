@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -116,7 +117,10 @@ def show_list(  # noqa: PLR0913 - one each
     few = None if everything or filters.of_content else limit + 1
     rows = _matching(_candidates(stack, accounts, filters, few), filters, passed_by)
     found = _show(
-        stack, out, rows if everything else islice(rows, limit), several=len(accounts) > 1
+        stack,
+        out,
+        rows if everything else islice(rows, min(limit, sys.maxsize)),
+        several=len(accounts) > 1,
     )
     more = not everything and found == limit and next(rows, None) is not None
     if more:
@@ -137,8 +141,8 @@ def _candidates(
     if filters.only_with_work_left:
         yield from stack.catalogue.with_work_left(accounts)
         return
-    if filters.may_be_unseen:
-        yield from stack.catalogue.unseen(accounts)
+    if not filters.timed:
+        yield from stack.catalogue.undated(accounts)
     yield from stack.catalogue.newest(accounts, since=filters.since, until=filters.until, few=few)
 
 

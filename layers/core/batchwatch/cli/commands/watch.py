@@ -30,7 +30,8 @@ def watch_them(  # noqa: PLR0913 - each is an option
     ] = None,
     account: AccountName = None,
     every: Annotated[
-        float, typer.Option("--every", min=0.1, metavar="SECONDS", help="How often to look.")
+        float,
+        typer.Option("--every", min=0.1, max=3600, metavar="SECONDS", help="How often to look."),
     ] = 2.0,
     timeout: Annotated[
         float | None,
