@@ -97,7 +97,7 @@ def test_what_is_new_lost_incomplete_or_unreadable_is_shown_as_such(world: World
         ("batch_gone", "completed"),
         ("batch_odd", "unreadable"),
     ]
-    assert "files" in said[-1]["trouble"]
+    assert "files" in said[-1]["reason"]
     assert [line.split()[0] for line in people.splitlines()[1:]] == [each["id"] for each in said]
     for status, found in (("new", "new"), ("lost", "lost"), ("incomplete", "gone")):
         only = batchwatch("list", "--status", status, "--json")

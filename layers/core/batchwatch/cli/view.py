@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from batchwatch.events import outcome
 from batchwatch.record import FileState
+from batchwatch.submit.job import UNSENT, Stage
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
     from batchwatch.items import Row
     from batchwatch.prices import Prices
     from batchwatch.record import File, Record
+    from batchwatch.submit.job import Job
 
 STYLE = {
     "completed": "green",
@@ -38,6 +40,18 @@ def status_of(known: Record) -> str:
     if known.lost:
         return "lost"
     return known.last_status or (known.batch.named_status if known.batch else "new")
+
+
+def status_of_job(job: Job) -> str:
+    """Return how it ended; cancelling or waiting; in_progress; reading, sending or merging."""
+    if job.stage is Stage.DONE:
+        return str(job.outcome)
+    if job.cancelled:
+        return "cancelling"
+    if job.stage is not Stage.SENDING:
+        return job.stage.value
+    sent = all(part.state not in UNSENT for part in job.parts)
+    return "waiting" if job.waiting else "in_progress" if job.parts and sent else job.stage.value
 
 
 def files_of(known: Record) -> str:
@@ -86,6 +100,7 @@ def said(known: Record, prices: Prices) -> dict[str, Any]:
     batch, left = known.batch, seconds_left(known)
     cost = prices.cost(batch) if batch else None
     return {
+        "kind": "batch",
         "id": known.batch_id,
         "account": known.account,
         "status": status_of(known),
@@ -110,9 +125,13 @@ def said_of_row(row: Row, prices: Prices) -> dict[str, Any]:
     """A row as one JSON object; one that cannot be read says why."""
     if row.trouble is None:
         return said(row.known, prices)
-    known = row.known
-    named = {"id": known.batch_id, "account": known.account}
-    return {**named, "status": UNREADABLE, "trouble": str(row.trouble)}
+    return unreadable(row.known, str(row.trouble))
+
+
+def unreadable(known: Record, why: str) -> dict[str, Any]:
+    """A batch as one JSON object of which nothing else can be read."""
+    named = {"kind": "batch", "id": known.batch_id, "account": known.account}
+    return {**named, "status": UNREADABLE, "over": None, "reason": why}
 
 
 def _counts(batch: Batch | None) -> dict[str, int] | None:

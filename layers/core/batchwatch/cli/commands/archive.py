@@ -221,6 +221,7 @@ def _tell(out: Output, case: Case, known: Record) -> None:
 def _said(known: Record, case: Case) -> dict[str, Any]:
     """What was found, and what is there now, as one JSON object."""
     return {
+        "kind": "batch",
         "id": known.batch_id,
         "account": known.account,
         "status": view.status_of(known),

@@ -109,7 +109,14 @@ def _cancel(stack: Stack, out: Output, target: Target) -> None:
         return
     out.show(f"{target}: {_done(said)}")
     if out.as_json:
-        out.emit({"id": target.id, **{name: said[name] for name in said if name != "cancel"}})
+        kind = "job" if isinstance(target, JobTarget) else "batch"
+        out.emit(
+            {
+                "kind": kind,
+                "id": target.id,
+                **{name: said[name] for name in said if name != "cancel"},
+            }
+        )
     for problem in said.get("problems") or ():
         out.note(f"warning: not yet, but tried again every minute: {clean(problem)}")
 

@@ -266,7 +266,8 @@ class _Fetching:
     def _emit(self, target: Target, state: str, **said: Any) -> None:
         if self._out.as_json:
             told = {name: value for name, value in said.items() if value is not None}
-            self._out.emit({"id": target.id, "state": state, **told})
+            kind = "job" if is_job_id(target.id) else "batch"
+            self._out.emit({"kind": kind, "id": target.id, "state": state, **told})
 
     @contextmanager
     def _bar(self, name: str, expected: Expected) -> Iterator[Any]:

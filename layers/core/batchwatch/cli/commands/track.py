@@ -102,7 +102,8 @@ def _tell(out: Output, batch_id: str, account: str, there: Record | None) -> Non
     status = view.status_of(there) if there else "new"
     if out.as_json:
         was_known = there is not None
-        out.emit({"id": batch_id, "account": account, "known": was_known, "status": status})
+        named = {"kind": "batch", "id": batch_id, "account": account}
+        out.emit({**named, "known": was_known, "status": status})
         return
     if there is None:
         said = "is under watch from now on"
