@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from inspect import cleandoc
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from batchwatch.cli import main as start
@@ -16,9 +19,35 @@ from tests.command_line import refusing
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from typer.models import CommandInfo
+
 
 def test_the_page_is_what_the_commands_say() -> None:
     assert main(["--check"]) == 0, "uv run python -m docs.cli"
+
+
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda each: each.name)
+def test_the_help_of_every_command_has_one_form(command: CommandInfo) -> None:
+    said = cleandoc((command.callback and command.callback.__doc__) or "")
+    help_ = " ".join(CliRunner().invoke(app, [str(command.name), "--help"]).output.split())
+
+    assert said.partition("\n\n")[0].endswith(".")
+    assert f"\n  batchwatch {command.name}" in said.replace("\b", "")
+    assert re.search(r"^Exit code: 0,? ", said, re.MULTILINE)
+    assert "...}" not in help_
+    assert "stdin" not in help_
+    several = bool(re.search(r"[\[{]ID[\]}]\.\.\.", help_))
+    assert several == ("- reads ids from standard input" in help_)
+
+
+def test_a_letter_means_one_option_wherever_it_is_taken() -> None:
+    letters: dict[str, set[str]] = {}
+    for command in get_command(app).commands.values():  # type: ignore[attr-defined]
+        for each in command.params:
+            for letter in (name for name in each.opts if re.fullmatch("-[a-z]", name)):
+                letters.setdefault(letter, set()).add(max(each.opts, key=len))
+
+    assert {letter: names for letter, names in letters.items() if len(names) > 1} == {}
 
 
 def test_the_page_is_the_same_whoever_writes_it(

@@ -28,12 +28,17 @@ def usable(text: str) -> str:
 
 def ids_of(arguments: Iterable[str], stdin: Iterable[str]) -> list[str]:
     """Return each id once, in order; `-` stands for the words of standard input."""
+    return [usable(word) for word in words_of(arguments, stdin)]
+
+
+def words_of(arguments: Iterable[str], stdin: Iterable[str]) -> list[str]:
+    """Return each id or name once, in order; `-` stands for the words of standard input."""
     words: list[str] = []
     for argument in arguments:
         words += [w for line in stdin for w in line.split()] if argument == STDIN else [argument]
     if not words:
         raise CommandError(Code.USAGE, "standard input holds no ids", "give one id a line")
-    return [usable(word) for word in dict.fromkeys(words)]
+    return [*dict.fromkeys(words)]
 
 
 def usable_account(name: str) -> str:

@@ -41,8 +41,8 @@ def show_events(
       batchwatch events batch_6b49d200819080aa9c1f3de5b7a90c42
       batchwatch events batch_6b49d200819080aa9c1f3de5b7a90c42 | jq -r .type
 
-    Exit code 0, also where nothing was told of it (then it had ended before the watch began, or
-    was not seen yet); 3 where it is not known.
+    Exit code: 0, also where nothing was told of it (then it had ended before the watch began, or
+    was not seen yet); 3 it is not known.
     """  # noqa: D301 - click reads \b
     kept = _kept(stack, usable(subject), account)
     if not kept:

@@ -38,7 +38,7 @@ def show_list(  # noqa: PLR0913 - one each
             "--status",
             "-s",
             metavar="STATUS",
-            help="Only those in this status; may be repeated. Any of OpenAI's (validating, "
+            help="Only those in this status; repeatable. Any of OpenAI's (validating, "
             "in_progress, finalizing, completed, failed, expired, cancelling, cancelled), or open "
             "(work is left), new (not seen yet), lost (OpenAI knows it no more), incomplete (a "
             "file is gone or failed), unknown, unreadable.",
@@ -56,8 +56,8 @@ def show_list(  # noqa: PLR0913 - one each
             "--metadata",
             "-m",
             metavar="KEY=VALUE",
-            help="Only those with this in their metadata; KEY alone: with any value. May be "
-            "repeated: all must match.",
+            help="Only those with this in their metadata; KEY alone: with any value. "
+            "Repeatable: all must match.",
         ),
     ] = None,
     model: Annotated[
@@ -101,8 +101,9 @@ def show_list(  # noqa: PLR0913 - one each
       batchwatch list --metadata team=search --until 2026-11-01 --all
       batchwatch list --all --json | jq -r 'select(.cost_usd > 10) | .id'
 
-    A row of the table that cannot be read has the status unreadable. Exit code 0, also where
-    nothing is found; 2 where a filter could never match.
+    A row of the table that cannot be read has the status unreadable.
+
+    Exit code: 0, also where nothing is found; 2 a filter could never match.
     """  # noqa: D301 - click reads \b
     filters = read_filters(
         statuses=status,

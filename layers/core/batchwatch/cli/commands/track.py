@@ -51,8 +51,8 @@ def track(
       batchwatch track batch_6b49d2
       batchwatch track --account research - < ids.txt
 
-    Exit code 0: all of them are under watch. 2: an id is not usable, or several accounts are
-    known and none was named; then nothing is done.
+    Exit code: 0 all of them are under watch; 2 an id is not usable, or several accounts are
+    known and none was named: then nothing is done.
     """  # noqa: D301 - it keeps lines as they are
     wanted = ids_of(batch_ids, sys.stdin)
     given = usable_account(account) if account else None
