@@ -50,7 +50,7 @@ def watch_them(  # noqa: PLR0913 - each is an option
 
     Without ids, all are watched that have work left, and new ones that appear; a job is one line
     in the place of its batches. On a terminal the lines move; else each change is a line, and with
-    --json an object (as `list` has it, with `kind`: batch or job).
+    --json an object: of a batch as `list` has it, of a job as `jobs` has it.
 
     \b
       batchwatch watch
