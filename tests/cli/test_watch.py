@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from batchwatch.batch import Status
-from batchwatch.cli.following import Until, follow, paces_of, watch
+from batchwatch.cli.following import Until, follow, out_of_time, paces_of, watch
 from batchwatch.cli.output import Output
 from batchwatch.cli.screen import Lines
 from batchwatch.cli.stack import Stack
@@ -215,3 +215,7 @@ def test_an_item_that_was_deleted_ends_the_watch_of_it_as_bad_news(world: World)
     (seen,) = source.look()
 
     assert (seen.over, seen.good, "deleted" in seen.reason) == (True, False, True)
+
+
+def test_where_nothing_was_ever_seen_nothing_is_said_to_be_open() -> None:
+    assert str(out_of_time([], 0, Until(timeout=5))) == "nothing was to be seen for 5 s"

@@ -136,7 +136,9 @@ def out_of_time(still: Sequence[Seen], of: int, until: Until) -> CommandError:
     what = f": {some}{more}" if still else ""
     return CommandError(
         Code.LATER,
-        f"{len(still)} of {of} still open after {duration(until.timeout or 0)}{what}",
+        f"{len(still)} of {of} still open after {duration(until.timeout or 0)}{what}"
+        if of
+        else f"nothing was to be seen for {duration(until.timeout or 0)}",
         f"they go on; to watch on: {again(still)}",
     )
 
