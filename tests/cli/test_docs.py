@@ -2,23 +2,84 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from inspect import cleandoc
 from typing import TYPE_CHECKING
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
+from batchwatch.batch import Role
+from batchwatch.cli import detail, job_detail, view
 from batchwatch.cli import main as start
 from batchwatch.cli.app import app
+from batchwatch.cli.history import Told
+from batchwatch.cli.progress import of_job
+from batchwatch.prices import prices_of
+from batchwatch.record import File, FileState, Record
 from docs.cli import MARK, PAGE, main
+from tests.builders import read
 from tests.command_line import refusing
+from tests.plans import job, part
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from typer.models import CommandInfo
+
+JOB = "job_" + "0" * 24
+
 
 def test_the_page_is_what_the_commands_say() -> None:
     assert main(["--check"]) == 0, "uv run python -m docs.cli"
+
+
+@pytest.mark.parametrize("command", app.registered_commands, ids=lambda each: each.name)
+def test_the_help_of_every_command_has_one_form(command: CommandInfo) -> None:
+    said = cleandoc((command.callback and command.callback.__doc__) or "")
+    help_ = " ".join(CliRunner().invoke(app, [str(command.name), "--help"]).output.split())
+
+    assert said.partition("\n\n")[0].endswith(".")
+    assert f"\n  batchwatch {command.name}" in said.replace("\b", "")
+    assert re.search(r"^Exit code: 0,? ", said, re.MULTILINE)
+    assert "...}" not in help_
+    assert "stdin" not in help_
+    several = bool(re.search(r"[\[{]ID[\]}]\.\.\.", help_))
+    assert several == ("- reads ids from standard input" in help_)
+
+
+def test_every_field_of_a_batch_and_a_job_is_on_the_page() -> None:
+    prices, batch = prices_of("")[0], read("completed")
+    files = {Role.OUTPUT: File(state=FileState.ARCHIVED, s3_uri="s3://b/k", bytes=1, crc32="0")}
+    known = Record(account="a", batch_id=batch.id, batch=batch, files=files)
+    told = [Told(1, "batch.completed", None, sent=True)]
+    whole = job(JOB, part(), merged=files)
+
+    said = [
+        detail.said(known, prices, told),
+        of_job(whole, {}).said,
+        job_detail.said(whole, "bucket", {}, told),
+        view.unreadable(known, "odd"),
+    ]
+    nested = [each["files"]["output"] for each in said[:3]] + [
+        *said[2]["parts"],
+        *said[0]["stages"],
+    ]
+    named = {name for each in (*said, *nested) for name in each}
+
+    assert {name for name in named if f"`{name}`" not in PAGE.read_text()} == set()
+
+
+def test_a_letter_means_one_option_wherever_it_is_taken() -> None:
+    letters: dict[str, set[str]] = {}
+    for command in get_command(app).commands.values():  # type: ignore[attr-defined]
+        for each in command.params:
+            for letter in (name for name in each.opts if re.fullmatch("-[a-z]", name)):
+                letters.setdefault(letter, set()).add(max(each.opts, key=len))
+
+    assert {letter: names for letter, names in letters.items() if len(names) > 1} == {}
 
 
 def test_the_page_is_the_same_whoever_writes_it(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
+from batchwatch.cli.stack import Stack
 from batchwatch.record import Change, File, FileState, Record
 from benchmarks.many import items, write
 from local.simulator import Script
@@ -96,12 +97,46 @@ def test_what_is_new_lost_incomplete_or_unreadable_is_shown_as_such(world: World
         ("batch_gone", "completed"),
         ("batch_odd", "unreadable"),
     ]
-    assert "files" in said[-1]["trouble"]
+    assert "files" in said[-1]["reason"]
     assert [line.split()[0] for line in people.splitlines()[1:]] == [each["id"] for each in said]
     for status, found in (("new", "new"), ("lost", "lost"), ("incomplete", "gone")):
         only = batchwatch("list", "--status", status, "--json")
         assert [each["id"] for each in only.objects] == [f"batch_{found}"]
     assert "1 row cannot be read, and may belong here: batch_odd" in only.err
+
+
+def test_a_batch_without_a_date_is_found_while_it_has_work_left(world: World) -> None:
+    ledger = world.runtime.ledger
+    ledger.register(ACCOUNT, "batch_new")
+    for status, changes in (
+        ("completed", {"created_at": NOW}),
+        ("in_progress", {"created_at": None, "metadata": {"team": "search"}}),
+    ):
+        batch = read(status, id=f"batch_{status}", **changes)
+        ledger.write(Record(account=ACCOUNT, batch_id=batch.id), Change(batch=batch))
+
+    def ids(*arguments: str) -> set[str]:
+        return {each["id"] for each in batchwatch("list", *arguments, "--json").objects}
+
+    assert ids("--status", "open", "--status", "failed") == {
+        "batch_new",
+        "batch_in_progress",
+        "batch_completed",
+    }
+    assert ids("--status", "in_progress", "--status", "failed") == {"batch_in_progress"}
+    assert ids("--metadata", "team") == {"batch_in_progress"}
+    assert ids("--since", "9999w") == {"batch_completed"}
+
+
+def test_a_time_between_two_seconds_and_any_limit_are_no_trouble(world: World) -> None:
+    write(client("dynamodb"), world.environment["BATCHWATCH_TABLE"], items(2, NOW, still_open=0))
+    at = "2023-11-14T22:13:20"
+
+    between = Stack("batchwatch").catalogue.newest([ACCOUNT], since=NOW + 0.2, until=NOW + 0.8)
+
+    assert [*between] == []
+    assert len(batchwatch("list", "--since", at, "--until", at, "--json").objects) == 1
+    assert batchwatch("list", "-n", "9" * 30, "--json").code == 0
 
 
 def test_nothing_found_names_the_filters_and_is_no_failure(world: World) -> None:

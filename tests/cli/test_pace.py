@@ -6,7 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from batchwatch.cli.pace import Paces, Run
+from batchwatch.cli import view
+from batchwatch.cli.pace import Paces, Run, run_of
+from batchwatch.prices import prices_of
+from batchwatch.record import Record
+from tests.builders import read
 
 BEGAN = 1_800_000_000.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -80,3 +84,34 @@ def test_counts_that_make_no_sense_do_no_harm(total: int) -> None:
     for now, done in [(5, 3), (5, 9), (4, 2), (900, 9)]:
         left = paces.of([run(now, done, total)], BEGAN + now).left
         assert left is None or left > 0
+
+
+@pytest.mark.parametrize(
+    ("began", "total", "left"),
+    [
+        (1_800_000_000, 1000, 9_000),
+        (1_800_000_000, 100_000, 86_400 - 1000),  # OpenAI ends it after a day
+        (1_800_000_000, 10**400, None),
+        (1_800_000_000, 99, None),  # more are done than there are
+        (1_800_001_000, 1000, None),
+    ],
+)
+def test_no_end_is_foretold_that_no_calendar_has(began: int, total: int, left: int | None) -> None:
+    counts = {"total": total, "completed": 100, "failed": 0}
+    batch = read("in_progress", in_progress_at=began, request_counts=counts)
+    known = Record(account="a", batch_id=batch.id, batch=batch, progressed_at=BEGAN + 1000)
+
+    assert view.seconds_left(known) == left
+    assert (Paces(10).of([run_of(known)], BEGAN + 1000).left is None) is (left is None)  # type: ignore[list-item]
+
+
+def test_a_provider_that_tells_no_expiry_gets_no_endless_time_left() -> None:
+    batch = read(
+        "in_progress",
+        in_progress_at=1,
+        expires_at=None,
+        request_counts={"total": 10**9, "completed": 1, "failed": 0},
+    )
+    known = Record(account="a", batch_id=batch.id, batch=batch, progressed_at=BEGAN)
+
+    assert view.said(known, prices_of("")[0])["done_by"] is None

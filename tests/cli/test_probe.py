@@ -195,3 +195,27 @@ def test_fields_that_only_one_of_both_has_are_named() -> None:
     assert "model (null or absent) (1)" in agreement([Pair(row, bare)]).answer
     assert "unknown to retrieve (1)" in agreement([Pair(row, None)]).answer
     assert agreement([]).answer.startswith("not to be told")
+
+
+@pytest.mark.parametrize("status", [0, 429, 503])
+def test_nothing_follows_from_an_answer_that_did_not_come(status: int) -> None:
+    whole, none = Seen(200, {"etag": '"a"'}, b"abcd"), Seen(status, error="no answer")
+    told = [
+        ranges(whole, none, 2, 4),
+        etags(whole, none)[1],
+        if_range('"a"', none, Seen(200)),
+        if_range('"a"', Seen(206), none),
+    ]
+
+    assert {each.answer for each in told} == {"not to be told: no answer"}
+    assert ranges(whole, Seen(416, error="no"), 2, 4).answer == "refused: no"
+
+
+def test_nothing_follows_from_a_list_without_batches() -> None:
+    with (
+        SimulatedOpenAI(key=KEY) as empty,
+        Probe(Account("default", KEY, empty.base_url)) as probe,
+    ):
+        told = {each.question: each.answer for each in probe.answers(None)}
+
+    assert told["list lags behind"] == "not to be told: there are no batches"

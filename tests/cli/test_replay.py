@@ -48,7 +48,7 @@ def test_only_the_types_and_numbers_wanted_come_again_with_the_attributes_they_h
     assert said.code == 0
     assert world.messages() == [first[1][-1], second[1][-1]]
     assert world.drop_orders() == []  # the filter of the archive queue does not let it pass
-    assert batchwatch("replay", first[0], "-s", "1").code == 0
+    assert batchwatch("replay", first[0], "--sequence", "1").code == 0
     assert world.messages() == [first[1][0]]
 
 

@@ -81,7 +81,7 @@ def test_a_job_is_shown_with_its_parts_and_why_it_was_refused(world: World) -> N
     bad = batchwatch("show", refused).out
 
     assert good["parts"][0]["batch_id"] in people
-    assert good["requests"] == 3
+    assert good["requests"]["total"] == 3
     assert [each["type"] for each in good["history"]] == ["job.submitted"]
     assert bad.splitlines()[1] == "refused"
     assert "drop the file again" in bad

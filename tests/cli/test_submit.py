@@ -81,7 +81,7 @@ def test_options_beside_the_file_go_along(file: Path) -> None:
 
     beside = client("s3").get_object(Bucket=BUCKET, Key="inbox/questions.options.json")
     assert json.load(beside["Body"]) == {"part_requests": 1}
-    assert [o["object"] for o in said.objects] == ["inbox/questions.jsonl"]
+    assert [o["key"] for o in said.objects] == ["inbox/questions.jsonl"]
     file.with_name("questions.options.json").unlink()
     again = batchwatch("submit", str(file), "--no-watch")
     assert "inbox/questions.options.json lies in the bucket, and counts" in again.err
@@ -167,7 +167,7 @@ def test_it_is_shown_from_the_inbox_to_the_merged_answers(
     lines = capsys.readouterr().out.splitlines()
     assert "uploaded" in lines[0]
     assert lines[-1].endswith("completed 3/3, merged")
-    assert seen.said["files"]["output"].endswith(f"{job_id}/output.jsonl")
+    assert seen.said["files"]["output"]["s3_uri"].endswith(f"{job_id}/output.jsonl")
     assert seen.good
 
 

@@ -62,7 +62,7 @@ def test_with_several_accounts_one_is_to_be_named_and_until_then_nothing_is_done
     assert "default, research" in said.err
     assert not world.record("batch_2").open
     assert named.objects == [
-        {"id": "batch_2", "account": "research", "known": False, "status": "new"}
+        {"kind": "batch", "id": "batch_2", "account": "research", "known": False, "status": "new"}
     ]
     assert world.runtime.ledger.get("research", "batch_2").open
 

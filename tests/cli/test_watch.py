@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from batchwatch.batch import Status
-from batchwatch.cli.following import Until, follow, paces_of, watch
+from batchwatch.cli.following import Until, follow, out_of_time, paces_of, watch
 from batchwatch.cli.output import Output
 from batchwatch.cli.screen import Lines
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.cli.watched import Chosen, Everything
+from batchwatch.record import Change, Record
 from local.simulator import Script
+from tests.builders import read
 from tests.command_line import batchwatch
 from tests.dropped import asked, minute
 from tests.world import ACCOUNT
@@ -178,6 +181,30 @@ def test_ctrl_c_says_that_the_batches_go_on_and_how_to_watch_them(world: World) 
     assert error.value.way_out == f"to watch on: batchwatch watch {batch_id}"
 
 
+def test_a_batch_that_two_accounts_see_is_told_of_once_for_each(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for account, status in ((ACCOUNT, "in_progress"), ("other", "completed")):
+        batch = read(status)
+        change = Change(batch=batch, status=batch.status)
+        world.runtime.ledger.write(Record(account=account, batch_id=batch.id), change)
+        kept = f"events/{account}/{batch.id}/1-batch.discovered.json"
+        world.runtime.s3.put_object(
+            Bucket=world.environment["BATCHWATCH_BUCKET"], Key=kept, Body=b""
+        )
+    source = Everything(Stack("batchwatch"))
+
+    with pytest.raises(CommandError, match="2 of 2 still open"):
+        follow(source, Lines(Output(as_json=True)), Until(timeout=3), paces_of(Stack("batchwatch")),
+               clock=iter(range(99)).__next__, sleep=lambda _: None)  # fmt: skip
+
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted((each["account"], each["status"]) for each in told) == [
+        (ACCOUNT, "in_progress"),
+        ("other", "completed"),
+    ]
+
+
 def test_an_item_that_was_deleted_ends_the_watch_of_it_as_bad_news(world: World) -> None:
     batch_id = world.batch(GOOD)
     source = Chosen(Stack("batchwatch"), [batch_id])
@@ -188,3 +215,7 @@ def test_an_item_that_was_deleted_ends_the_watch_of_it_as_bad_news(world: World)
     (seen,) = source.look()
 
     assert (seen.over, seen.good, "deleted" in seen.reason) == (True, False, True)
+
+
+def test_where_nothing_was_ever_seen_nothing_is_said_to_be_open() -> None:
+    assert str(out_of_time([], 0, Until(timeout=5))) == "nothing was to be seen for 5 s"

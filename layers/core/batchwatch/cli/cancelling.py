@@ -72,8 +72,14 @@ class JobTarget:
     def said(self) -> dict[str, Any]:
         """As one JSON object."""
         parts = Counter(part.state.value for part in self.job.parts)
-        status = "cancelling" if self.job.cancelled and not self.over else self.job.stage.value
-        return {"id": self.id, "file": self.job.key, "status": self.end or status, "parts": parts}
+        return {
+            "kind": "job",
+            "id": self.id,
+            "account": self.job.account,
+            "key": self.job.key,
+            "status": view.status_of_job(self.job),
+            "parts": parts,
+        }
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ class BatchTarget:
     def said(self) -> dict[str, Any]:
         """As one JSON object."""
         status = view.status_of(self.known) if self.known else None
-        return {"id": self.id, "account": self.account, "status": status}
+        return {"kind": "batch", "id": self.id, "account": self.account, "status": status}
 
 
 Target = JobTarget | BatchTarget

@@ -68,23 +68,32 @@ class Catalogue:
     def with_work_left(self, accounts: Iterable[str]) -> Iterator[Row]:
         """Every batch that is not done with yet, the newest first; by the index of those alone.
 
-        Those that were registered and not yet seen come before all others.
+        Those that have no date yet, or never will, come before all others.
         """
         keys = [key for account in accounts for key in self._open(account)]
         yield from self._rows(iter(sorted(keys, key=_newest_first)), _AT_ONCE)
 
-    def unseen(self, accounts: Iterable[str]) -> Iterator[Row]:
-        """Every batch under watch that was never seen yet; by the index of those with work left."""
+    def undated(self, accounts: Iterable[str]) -> Iterator[Row]:
+        """Every batch with work left that was not seen yet, or whose provider does not date it.
+
+        The index by date cannot have them; that of those with work left does.
+        """
         never = "attribute_not_exists(created_at)"
         keys = (key for account in accounts for key in self._open(account, FilterExpression=never))
         yield from self._rows(keys, _AT_ONCE)
 
-    def batches(self, keys: Iterable[Iterable[str]]) -> Iterator[Row]:
-        """Those of some batches that are there; `keys`: account and id. In no order."""
+    def batches(self, keys: Iterable[Iterable[str]], *, latest: bool = False) -> Iterator[Row]:
+        """Those of some batches that are there; `keys`: account and id. In no order.
+
+        `latest`: with all that was written until now, where an older state would mislead; it
+        costs twice as much.
+        """
         left = [key_of(*key) for key in keys]
         while left:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
-            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": some}})
+            answer = self._dynamodb.batch_get_item(
+                RequestItems={self._table: {"Keys": some, "ConsistentRead": latest}}
+            )
             yield from (_row(item) for item in answer["Responses"].get(self._table, []))
             left += _unprocessed(answer, self._table)
 
@@ -98,6 +107,8 @@ class Catalogue:
     def _newest(
         self, account: str, since: float | None, until: float | None, page_size: int
     ) -> Iterator[_Key]:
+        if since is not None and until is not None and math.ceil(since) > math.floor(until):
+            return  # no whole second lies between them, and DynamoDB refuses such a range
         conditions, values = ["#account = :account"], {":account": to_dynamodb(account)}
         if since is not None and until is not None:
             conditions.append("created_at BETWEEN :since AND :until")

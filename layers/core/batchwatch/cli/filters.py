@@ -27,7 +27,6 @@ _HAVE_WORK_LEFT = {
     NEW,
     *(status.value for status in Status if not status.terminal and status is not Status.UNKNOWN),
 }
-_MAY_BE_UNSEEN = {NEW, LOST, view.UNREADABLE}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,9})([smhdw])")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -65,13 +64,6 @@ class Filters:
     def only_with_work_left(self) -> bool:
         """Whether all that can match is in the index of batches with work left."""
         return bool(self.statuses) and self.statuses <= _HAVE_WORK_LEFT
-
-    @property
-    def may_be_unseen(self) -> bool:
-        """Whether a batch can match of which nothing is known yet but its id."""
-        if self.timed or self.metadata or self.model:
-            return False
-        return not self.statuses or bool(self.statuses & _MAY_BE_UNSEEN)
 
     def match(self, row: Row) -> bool:
         """Whether a row is to be shown; one that cannot be read only where nothing else is told."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from batchwatch.cli.pace import Pace, Paces
 from batchwatch.cli.progress import Seen, in_order
 from batchwatch.cli.trouble import Code, CommandError, trouble_of
-from batchwatch.notify.wording import duration, plural
+from batchwatch.notify.wording import duration, number, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,7 +136,9 @@ def out_of_time(still: Sequence[Seen], of: int, until: Until) -> CommandError:
     what = f": {some}{more}" if still else ""
     return CommandError(
         Code.LATER,
-        f"{len(still)} of {of} still open after {duration(until.timeout or 0)}{what}",
+        f"{len(still)} of {of} still open after {duration(until.timeout or 0)}{what}"
+        if of
+        else f"nothing was to be seen for {duration(until.timeout or 0)}",
         f"they go on; to watch on: {again(still)}",
     )
 
@@ -177,7 +179,7 @@ def verdict(out: Output, seen: Sequence[Seen]) -> Code:
 
 def progress(seen: Seen) -> str:
     """Say in a few words how far something is: `in_progress 400/1,000, 3 errors`."""
-    counts = f" {seen.done:,}/{seen.total:,}" if seen.total else ""
+    counts = f" {number(seen.done)}/{number(seen.total)}" if seen.total else ""
     errors = f", {plural(seen.errors, 'error')}" if seen.errors else ""
     detail = f", {seen.detail}" if seen.detail else ""
     return f"{seen.status}{counts}{errors}{detail}"

@@ -29,6 +29,11 @@ def usable(text: str) -> str:
 
 def ids_of(arguments: Iterable[str], stdin: Iterable[str] | None) -> list[str]:
     """Return each id once, in order; `-` stands for the words of standard input."""
+    return [usable(word) for word in words_of(arguments, stdin)]
+
+
+def words_of(arguments: Iterable[str], stdin: Iterable[str] | None) -> list[str]:
+    """Return each id or name once, in order; `-` stands for the words of standard input."""
     words: list[str] = []
     try:
         for argument in arguments:
@@ -39,7 +44,7 @@ def ids_of(arguments: Iterable[str], stdin: Iterable[str] | None) -> list[str]:
         ) from error
     if not words:
         raise CommandError(Code.USAGE, "standard input holds no ids", "give one id a line")
-    return [usable(word) for word in dict.fromkeys(words)]
+    return [*dict.fromkeys(words)]
 
 
 def _words(lines: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from batchwatch.cli import history as transitions
 from batchwatch.cli import view
 from batchwatch.cli.detail import Line, at, block, fact, file_lines
+from batchwatch.cli.progress import of_job
 from batchwatch.job_events import JobEvent
 from batchwatch.notify.advice import job_advice
 from batchwatch.notify.facts import requests
@@ -28,15 +29,6 @@ if TYPE_CHECKING:
 _STYLE = {"completed": "green", "refused": "red", "cancelled": "yellow", "waiting": "yellow"}
 _TOLD_OF = {"Reason", "Since", "Rejected", "Lost"}
 _UNSENT = {*UNSENT, PartState.SENDING}
-
-
-def status_of(job: Job) -> str:
-    """Return how it ended; cancelling, waiting; or how far it is: reading, sending, merging."""
-    if job.outcome:
-        return job.outcome.value
-    if job.cancelled:
-        return "cancelling"
-    return "waiting" if job.waiting else job.stage.value
 
 
 def problems(job: Job, told: Sequence[Told]) -> list[str]:
@@ -66,33 +58,21 @@ def what_next(job: Job, told: Sequence[Told]) -> list[str]:
 def _last(job: Job, told: Sequence[Told]) -> JobEvent | None:
     """Return the last thing that was told of it, if that is still so."""
     events = [each.event for each in told if isinstance(each.event, JobEvent)]
-    now = {status_of(job), "submitted"} if job.stage is Stage.DONE or job.waiting else {"submitted"}
+    now = {view.status_of_job(job), "submitted"}
     return events[-1] if events and events[-1].data.status in now else None
 
 
 def said(job: Job, bucket: str, batches: Batches, told: Sequence[Told]) -> dict[str, Any]:
     """Return all of it as one JSON object: times in ISO 8601 and UTC."""
     return {
-        "id": job.job_id,
-        "account": job.account,
-        "status": status_of(job),
-        "over": job.stage is Stage.DONE,
+        **of_job(job, batches).said,
         "object": f"s3://{bucket}/{job.key}",
         "version": job.version,
         "bytes": job.size,
-        "arrived_at": view.iso(job.arrived),
-        "requests": job.requests,
-        "rejected": job.rejected,
-        "report": job.report,
-        "reason": job.reason,
-        "waiting": {"reason": job.waiting.value, "since": view.iso(job.waiting_since)}
-        if job.waiting
-        else None,
         "problems": problems(job, told),
         "next": what_next(job, told),
         "metadata": job.options.metadata,
         "parts": [_said_part(part, batches) for part in job.parts],
-        "files": {role.value: view.said_of_file(file) for role, file in job.merged.items()},
         "history": [transitions.said(each) for each in told],
     }
 
@@ -121,7 +101,7 @@ def _said_part(part: Part, batches: Batches) -> dict[str, Any]:
 
 def page(job: Job, bucket: str, batches: Batches, told: Sequence[Told], now: float) -> list[Line]:
     """Return what people read, problems first."""
-    status, job_id = status_of(job), clean(job.job_id)
+    status, job_id = view.status_of_job(job), clean(job.job_id)
     name = clean(job.key.rpartition("/")[2], 80)
     lines = [Line(f"{name}  {job_id}", "bold"), Line(status, _STYLE.get(status, ""))]
     lines += [Line(f"  ! {text}", "red") for text in problems(job, told)]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from batchwatch.batch import Batch
 
 _WHOLE, _PARTIAL = 200, 206
+_TOO_MANY, _BROKEN = 429, 500
 _FILES = ("output_file_id", "error_file_id")
 
 
@@ -29,6 +30,11 @@ class Seen(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
     body: bytes = b""
     error: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is no answer at all: the API was not reached, or had too much to do."""
+        return self.status in {0, _TOO_MANY} or self.status >= _BROKEN
 
     @property
     def etag(self) -> str | None:
@@ -55,7 +61,8 @@ def ranges(whole: Seen, part: Seen, start: int, size: int | None) -> Answer:
     details["accept-ranges"] = whole.headers.get("accept-ranges")
     question = "content answers Range"
     if part.error:
-        return Answer(question, f"refused: {part.error}", details)
+        word = "not to be told" if part.silent else "refused"
+        return Answer(question, f"{word}: {part.error}", details)
     if part.status != _PARTIAL:
         return Answer(question, f"no: {part.status}, from the first byte", details)
     wanted = f"bytes {start}-{(size or 0) - 1}/{size}"
@@ -74,6 +81,8 @@ def etags(first: Seen, second: Seen) -> list[Answer]:
     kind = f"yes: {first.strong}" if first.strong else f"no: a weak one, {first.etag}"
     same = "yes" if first.etag == second.etag else f"no: {first.etag}, then {second.etag}"
     there = first.etag is not None
+    if second.silent:
+        same = f"not to be told: {second.error}"
     return [
         Answer("strong ETag", kind if there else "no: none", details),
         Answer("ETag stays the same", same if there else "there is none", details),
@@ -84,6 +93,8 @@ def if_range(etag: str | None, same: Seen | None, other: Seen) -> Answer:
     """Say whether a part is only given of the file that is meant."""
     details = {"etag": etag, "same": same and same.status, "other": other.status}
     question = "If-Range holds"
+    if failed := [each for each in (same, other) if each and each.silent]:
+        return Answer(question, f"not to be told: {failed[0].error}", details)
     if other.status == _PARTIAL:
         return Answer(question, "no: a part is given whatever the ETag", details)
     if same is None:

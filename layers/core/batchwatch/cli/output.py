@@ -33,11 +33,11 @@ class Output:
         return not self.as_json and self.answers.is_terminal
 
     def emit(self, said: Mapping[str, Any]) -> None:
-        """Print one object, as a line of JSON; what would move a terminal is escaped in it."""
-        line = json.dumps(said, ensure_ascii=False, default=str)
-        if harmless(line) != line:
-            line = json.dumps(said, default=str)
-        print(line, file=self.answers.file, flush=True)
+        """Print one object, as a line of JSON.
+
+        In ASCII, which every encoding has, and in which foreign text cannot steer a terminal.
+        """
+        print(json.dumps(said, default=str), file=self.answers.file, flush=True)
 
     def show(self, what: RenderableType) -> None:
         """Print something for people; text is never taken for markup, nor folded."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from batchwatch.record import Record
 
 _POINTS = 4
+_MOST = 10**15  # requests; what a provider counts beyond that is none
 _UNSEEN = 90.0
 """Seconds by which the ledger may be behind: OpenAI is asked once a minute."""
 
@@ -81,7 +82,7 @@ class Paces:
             points.append((run.at, run.done))
             del points[:-_POINTS]
         (first, before), (last, by_then) = points[0], points[-1]
-        if by_then <= before:
+        if by_then <= before or run.total > _MOST:
             return Pace()
         step, since = max(1.0, run.total / self._steps), max(0.0, now - last)
         rate = (by_then - before) / (last - first)

@@ -135,6 +135,8 @@ class Probe:
         question, began = "list lags behind", time.monotonic()
         late = {alone.id: alone for row, alone in pairs if alone and behind(row, alone)}
         details = {"late": sorted(late), "looked_at": len(pairs)}
+        if not pairs:
+            return Answer(question, "not to be told: there are no batches", details)
         if not late:
             return Answer(question, f"not seen: all of {len(pairs)} were up to date", details)
         for _ in range(_LOOKS):

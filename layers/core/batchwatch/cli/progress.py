@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from batchwatch.cli import view
@@ -51,6 +52,11 @@ class Seen(NamedTuple):
     reason: str = ""
 
     @property
+    def account(self) -> str:
+        """Whose it is; two accounts may see the same batch. Empty where that is not known yet."""
+        return str(self.said.get("account", ""))
+
+    @property
     def rank(self) -> int:
         """Where it is shown: troubles first, what is over last."""
         return 0 if self.trouble else 2 if self.over else 1
@@ -73,7 +79,7 @@ def of_batch(known: Record, prices: Prices) -> Seen:
         known.batch_id,
         short(title(batch) if batch else known.batch_id),
         clean(status, _SHORT),
-        {"kind": "batch", **view.said(known, prices)},
+        view.said(known, prices),
         done=counts.done if counts else 0,
         total=(counts.total or 0) if counts else 0,
         errors=(counts.failed or 0) if counts else 0,
@@ -90,15 +96,14 @@ def of_batch(known: Record, prices: Prices) -> Seen:
 
 def unreadable(known: Record, why: str) -> Seen:
     """Show a batch of which the ledger has nothing that can be read, or nothing any more."""
-    said = {"kind": "batch", "id": known.batch_id, "account": known.account, "reason": why}
-    name = short(known.batch_id)
-    return Seen("batch", known.batch_id, name, "unreadable", said | {"status": "unreadable"},
+    said, name = view.unreadable(known, why), short(known.batch_id)
+    return Seen("batch", known.batch_id, name, view.UNREADABLE, said,
                 ended=True, over=True, good=False, trouble=True, reason=why)  # fmt: skip
 
 
 def expected(job_id: str, key: str, since: float) -> Seen:
     """Show a job of which nothing is known yet but that its file lies in the inbox."""
-    said = {"kind": "job", "id": job_id, "object": key, "status": "uploaded", "over": False}
+    said = {"kind": "job", "id": job_id, "key": key, "status": "uploaded", "over": False}
     return Seen("job", job_id, _file(key), "uploaded", said, since=since, detail="not read yet")
 
 
@@ -108,51 +113,46 @@ def of_job(job: Job, batches: Mapping[str, Record]) -> Seen:
     counts = [r.batch.counts for r in live.values() if r and r.batch and r.batch.counts]
     completed = sum(p.completed or 0 for p in job.parts) + sum(c.completed or 0 for c in counts)
     failed = sum(p.failed or 0 for p in job.parts) + sum(c.failed or 0 for c in counts)
-    over, done = job.stage is Stage.DONE, completed + failed
+    over, done, status = job.stage is Stage.DONE, completed + failed, view.status_of_job(job)
     good = not over or (job.outcome is Outcome.COMPLETED and done >= job.requests)
-    parts = {
-        "total": len(job.parts),
-        "done": sum(part.state in FINAL for part in job.parts),
-        "waiting": sum(part.state in UNSENT for part in job.parts),
-    }
     runs = [run_of(record) if record else None for record in live.values()]
     known = tuple(run for run in runs if run)
-    files = {role.value: file.s3_uri for role, file in job.merged.items() if file.s3_uri}
     said = {
         "kind": "job",
         "id": job.job_id,
         "account": job.account,
-        "object": job.key,
-        "status": _status(job),
+        "key": job.key,
+        "status": status,
         "outcome": job.outcome,
         "over": over,
-        "created_at": view.iso(job.arrived),
+        "arrived_at": view.iso(job.arrived),
         "requests": {"total": job.requests, "completed": completed, "failed": failed},
-        "parts": parts,
+        "parts": dict(Counter(part.state.value for part in job.parts)),
         "batches": [part.batch_id for part in job.parts if part.batch_id],
         "waiting": job.waiting,
+        "waiting_since": view.iso(job.waiting_since),
         "rejected": job.rejected,
         "report": job.report,
         "reason": job.reason,
-        "files": files,
+        "files": {role.value: view.said_of_file(file) for role, file in job.merged.items()},
     }
     reasons = [job.reason, *(part.reason for part in job.parts)]
     return Seen(
         "job",
         job.job_id,
         _file(job.key),
-        _status(job),
+        status,
         said,
         done=done,
         total=job.requests,
         errors=failed,
         since=job.arrived,
-        detail=_parts(job, parts),
+        detail=parts_of(job),
         ended=over or job.stage is Stage.MERGING,
         over=over,
         good=good,
         trouble=not good or (job.waiting is not None and job.stage is Stage.SENDING),
-        runs=known if len(known) == len(live) and not parts["waiting"] else None,
+        runs=known if len(known) == len(live) and not _unsent(job) else None,
         reason=clean(next((reason for reason in reasons if reason), "")),
     )
 
@@ -179,26 +179,19 @@ def _reason(known: Record) -> str:
     return clean(next((e.message or e.code or "" for e in errors), "") or next(iter(files), ""))
 
 
-def _status(job: Job) -> str:
-    if job.stage is Stage.DONE:
-        return str(job.outcome)
-    if job.cancelled:
-        return "cancelling"
-    sent = sum(part.state not in UNSENT for part in job.parts)
-    if job.stage is Stage.SENDING and sent:
-        return "in_progress" if sent == len(job.parts) else "sending"
-    return "waiting" if job.waiting and job.stage is Stage.SENDING else str(job.stage)
-
-
-def _parts(job: Job, parts: Mapping[str, int]) -> str:
+def parts_of(job: Job) -> str:
     """Say how far the parts of a job are."""
     if job.stage is Stage.DONE:
         return "merged" if any(file.s3_uri for file in job.merged.values()) else ""
     if not job.parts:
         return "being read"
-    waits = f", {parts['waiting']} wait" if parts["waiting"] else ""
+    waits = f", {_unsent(job)} wait" if _unsent(job) else ""
     why = f" ({job.waiting})" if waits and job.waiting else ""
-    return f"{parts['done']}/{parts['total']} parts{waits}{why}"
+    return f"{sum(part.state in FINAL for part in job.parts)}/{len(job.parts)} parts{waits}{why}"
+
+
+def _unsent(job: Job) -> int:
+    return sum(part.state in UNSENT for part in job.parts)
 
 
 def _file(key: str) -> str:

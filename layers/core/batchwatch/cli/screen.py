@@ -38,7 +38,7 @@ class Lines:
 
     def __init__(self, out: Output) -> None:
         self._out = out
-        self._told: dict[str, Any] = {}
+        self._told: dict[tuple[str, str], Any] = {}
         self._noted = ""
 
     def __enter__(self) -> Self:
@@ -51,9 +51,10 @@ class Lines:
         """Tell what has changed."""
         for seen, _ in all_of_it:
             what = dict(seen.said) if self._out.as_json else progress(seen)
-            if self._told.get(seen.id) == what:
+            which = seen.account, seen.id
+            if self._told.get(which) == what:
                 continue
-            self._told[seen.id] = what
+            self._told[which] = what
             if self._out.as_json:
                 self._out.emit(seen.said)
             else:

@@ -13,8 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from batchwatch.archive import Archive
-from batchwatch.batch import safe_id
 from batchwatch.cli.catalogue import Catalogue
+from batchwatch.cli.ids import usable
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.ledger import Ledger
 from batchwatch.orders import Orders
@@ -149,9 +149,10 @@ class Stack:
 
     def find_all(self, batch_ids: Iterable[str], account: str | None = None) -> list[Record]:
         """Return what is known of each batch, in that order; CommandError where one is unknown."""
-        wanted = [safe_id(batch_id) for batch_id in batch_ids]
+        wanted = [usable(batch_id) for batch_id in batch_ids]
         accounts = [account] if account else self.catalogue.accounts()
-        rows = [*self.catalogue.batches((a, b) for a in accounts for b in dict.fromkeys(wanted))]
+        keys = [(each, batch_id) for each in accounts for batch_id in dict.fromkeys(wanted)]
+        rows = [*self.catalogue.batches(keys, latest=True)]
         by_id = {row.known.batch_id: _readable(row) for row in rows}
         if len(by_id) < len(rows):
             several = next(i for i in by_id if sum(row.known.batch_id == i for row in rows) > 1)

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 from botocore.exceptions import (
+    BaseEndpointResolverError,
     BotoCoreError,
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
     CredentialRetrievalError,
+    EndpointProviderError,
+    InvalidEndpointConfigurationError,
+    InvalidProxiesConfigError,
+    InvalidRetryConfigurationError,
     NoCredentialsError,
     NoRegionError,
+    ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     SSOError,
     TokenRetrievalError,
+    ValidationError,
 )
 
 from batchwatch.errors import AccessError, BatchwatchError, OpenAIError, UnsafeIdError
@@ -58,6 +68,17 @@ _NO_CREDENTIALS = (
     SSOError,
     TokenRetrievalError,
 )
+_UNUSABLE = (
+    BaseEndpointResolverError,
+    ConfigNotFound,
+    ConfigParseError,
+    EndpointProviderError,
+    InvalidEndpointConfigurationError,
+    InvalidProxiesConfigError,
+    InvalidRetryConfigurationError,
+    ParamValidationError,
+    ValidationError,
+)
 _EXPIRED = {
     "ExpiredToken",
     "ExpiredTokenException",
@@ -92,6 +113,7 @@ _THROTTLED = {
     "TooManyRequestsException",
 }
 _OVERLOADED = 500
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 def is_denied(error: BaseException) -> bool:
@@ -99,7 +121,7 @@ def is_denied(error: BaseException) -> bool:
     return isinstance(error, ClientError) and _code(error) in _DENIED
 
 
-def trouble_of(error: BaseException) -> CommandError | None:
+def trouble_of(error: BaseException) -> CommandError | None:  # noqa: PLR0911 - one each
     """Say what an error means to the person who typed the command; None: a defect of ours."""
     match error:
         case KeyboardInterrupt():
@@ -110,8 +132,19 @@ def trouble_of(error: BaseException) -> CommandError | None:
             return _unasked(error)
         case BatchwatchError():
             return _of_ours(error)
-        case OSError() if error.filename:
-            return CommandError(Code.BAD_NEWS, f"{error.filename}: {error.strerror}")
+        case OSError():
+            return _of_the_system(error)
+        case ValueError() if str(error).startswith("Invalid endpoint"):  # as boto3 puts it
+            return _unusable(error)
+    return None
+
+
+def _of_the_system(error: OSError) -> CommandError | None:
+    """Say which file it is, or that stdout takes no more; a reader that went away is no trouble."""
+    if error.filename:
+        return CommandError(Code.BAD_NEWS, f"{error.filename}: {error.strerror}")
+    if error.errno in _FULL:
+        return CommandError(Code.BAD_NEWS, f"the answer cannot be written: {error.strerror}")
     return None
 
 
@@ -128,6 +161,11 @@ def _of_ours(error: BatchwatchError) -> CommandError:
     return CommandError(Code.USAGE if usage else Code.BAD_NEWS, str(error))
 
 
+def _unusable(error: Exception) -> CommandError:
+    way_out = "look at --region, AWS_ENDPOINT_URL, and AWS's own configuration: aws configure list"
+    return CommandError(Code.USAGE, f"AWS cannot be asked like this: {error}", way_out)
+
+
 def _unasked(error: Exception) -> CommandError:
     """AWS was not asked, or has not answered."""
     if isinstance(error, NoRegionError):
@@ -135,6 +173,8 @@ def _unasked(error: Exception) -> CommandError:
         return CommandError(Code.USAGE, "no AWS region is set", way_out)
     if isinstance(error, _NO_CREDENTIALS):
         return CommandError(Code.DENIED, f"no AWS credentials: {error}", _SIGN_IN)
+    if isinstance(error, _UNUSABLE):
+        return _unusable(error)
     return CommandError(
         Code.LATER, f"AWS cannot be reached: {error}", "look at the network; try again"
     )

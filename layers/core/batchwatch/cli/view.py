@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from batchwatch.events import outcome
 from batchwatch.record import FileState
+from batchwatch.submit.job import UNSENT, Stage
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
     from batchwatch.items import Row
     from batchwatch.prices import Prices
     from batchwatch.record import File, Record
+    from batchwatch.submit.job import Job
 
 STYLE = {
     "completed": "green",
@@ -26,6 +28,10 @@ STYLE = {
 """Colours by status; a word stands beside each."""
 UNREADABLE = "unreadable"
 
+_MOST = 10**15
+"""Requests; what a provider counts beyond that is none."""
+_LONGEST = 366 * 86_400
+"""Seconds beyond which nothing is foretold."""
 _LOST = {FileState.GONE, FileState.FAILED}
 
 
@@ -34,6 +40,18 @@ def status_of(known: Record) -> str:
     if known.lost:
         return "lost"
     return known.last_status or (known.batch.named_status if known.batch else "new")
+
+
+def status_of_job(job: Job) -> str:
+    """Return how it ended; cancelling or waiting; in_progress; reading, sending or merging."""
+    if job.stage is Stage.DONE:
+        return str(job.outcome)
+    if job.cancelled:
+        return "cancelling"
+    if job.stage is not Stage.SENDING:
+        return job.stage.value
+    sent = all(part.state not in UNSENT for part in job.parts)
+    return "waiting" if job.waiting else "in_progress" if job.parts and sent else job.stage.value
 
 
 def files_of(known: Record) -> str:
@@ -68,9 +86,13 @@ def seconds_left(known: Record) -> float | None:
     if known.terminal or batch is None or not batch.counts or batch.in_progress_at is None:
         return None
     taken, done = known.progressed_at - batch.in_progress_at, batch.counts.done
-    if taken <= 0 or not done:
+    to_come = (batch.counts.total or 0) - done
+    if taken <= 0 or not done or not 0 <= to_come <= _MOST:
         return None
-    return taken / done * ((batch.counts.total or 0) - done)
+    left = taken * to_come / done
+    if batch.expires_at is not None:
+        left = min(left, max(0, batch.expires_at - known.progressed_at))
+    return left if left <= _LONGEST else None
 
 
 def said(known: Record, prices: Prices) -> dict[str, Any]:
@@ -78,6 +100,7 @@ def said(known: Record, prices: Prices) -> dict[str, Any]:
     batch, left = known.batch, seconds_left(known)
     cost = prices.cost(batch) if batch else None
     return {
+        "kind": "batch",
         "id": known.batch_id,
         "account": known.account,
         "status": status_of(known),
@@ -102,9 +125,13 @@ def said_of_row(row: Row, prices: Prices) -> dict[str, Any]:
     """A row as one JSON object; one that cannot be read says why."""
     if row.trouble is None:
         return said(row.known, prices)
-    known = row.known
-    named = {"id": known.batch_id, "account": known.account}
-    return {**named, "status": UNREADABLE, "trouble": str(row.trouble)}
+    return unreadable(row.known, str(row.trouble))
+
+
+def unreadable(known: Record, why: str) -> dict[str, Any]:
+    """A batch as one JSON object of which nothing else can be read."""
+    named = {"kind": "batch", "id": known.batch_id, "account": known.account}
+    return {**named, "status": UNREADABLE, "over": None, "reason": why}
 
 
 def _counts(batch: Batch | None) -> dict[str, int] | None:

@@ -37,10 +37,12 @@ class Everything:
         rows = [*self._stack.catalogue.with_work_left(self._accounts)]
         looks = self._looks
         looks.add_jobs(jobs)
-        of_jobs = {b for job in looks.jobs.values() for b in _batches(job)}
-        looks.add_keys(_key(row) for row in rows if row.known.batch_id not in of_jobs)
+        of_jobs = {(job.account, b) for job in looks.jobs.values() for b in _batches(job)}
+        looks.add_keys(key for key in map(_key, rows) if key not in of_jobs)
         return [
-            each for each in looks.look(jobs, rows) if each.kind == "job" or each.id not in of_jobs
+            each
+            for each in looks.look(jobs, rows)
+            if each.kind == "job" or (each.account, each.id) not in of_jobs
         ]
 
 
@@ -115,7 +117,7 @@ class _Looks:
         self._stack = stack
         self.jobs: dict[str, Job] = {}
         self._keys: dict[Key, None] = {}
-        self._over: dict[str, Seen] = {}
+        self._over: dict[Key, Seen] = {}
 
     def add_jobs(self, jobs: Iterable[Job]) -> None:
         self.jobs |= {job.job_id: job for job in jobs}
@@ -127,13 +129,13 @@ class _Looks:
         """Read what is not over, but `jobs` and `fresh` batches, which have been read just now."""
         just_read = {job.job_id for job in jobs}
         for job_id in [*self.jobs]:
-            if job_id not in self._over and job_id not in just_read:
+            if (self.jobs[job_id].account, job_id) not in self._over and job_id not in just_read:
                 self.jobs[job_id] = self._stack.jobs.get(job_id) or self.jobs[job_id]
-        asked = [key for key in self._keys if key[1] not in self._over]
+        asked = [key for key in self._keys if key not in self._over]
         parts = [(job.account, b) for job in self.jobs.values() for b in _batches(job, live=True)]
         rows = {_key(row): row for row in fresh}
         wanted = [key for key in dict.fromkeys((*asked, *parts)) if key not in rows]
-        rows |= {_key(row): row for row in self._stack.catalogue.batches(wanted)}
+        rows |= {_key(row): row for row in self._stack.catalogue.batches(wanted, latest=True)}
         seen = []
         for key in asked:
             row = rows.get(key)
@@ -144,10 +146,15 @@ class _Looks:
                 seen.append(unreadable(row.known, str(row.trouble)))
             else:
                 seen.append(of_batch(row.known, self._stack.prices))
-        known = {row.known.batch_id: row.known for row in rows.values() if not row.trouble}
-        seen += [of_job(job, known) for i, job in self.jobs.items() if i not in self._over]
+        known: dict[str, dict[str, Record]] = {}
+        for row in rows.values():
+            if not row.trouble:
+                known.setdefault(row.known.account, {})[row.known.batch_id] = row.known
+        for job_id, job in self.jobs.items():
+            if (job.account, job_id) not in self._over:
+                seen.append(of_job(job, known.get(job.account, {})))
         before = [*self._over.values()]
-        self._over |= {each.id: each for each in seen if each.over}
+        self._over |= {(each.account, each.id): each for each in seen if each.over}
         return before + seen
 
 

@@ -33,7 +33,7 @@ def archive(  # noqa: PLR0913 - as many options
     stack: Stack,
     out: Output,
     ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Batches; - reads ids from stdin.")
+        list[str], typer.Argument(metavar="ID", help="Batches; - reads ids from standard input.")
     ],
     account: AccountName = None,
     *,
@@ -65,7 +65,7 @@ def archive(  # noqa: PLR0913 - as many options
       batchwatch archive --check batch_6b49d2         only verify
       batchwatch list --json | jq -r .id | batchwatch archive --check -
 
-    Exit codes: 0 all of it is there; 1 something is wrong (--check), could not be had, or a batch
+    Exit code: 0 all of it is there; 1 something is wrong (--check), could not be had, or a batch
     has not ended.
     """  # noqa: D301 - click reads \b
     records = stack.find_all(ids_of(ids, sys.stdin), account)
@@ -249,6 +249,7 @@ def _tell(out: Output, case: Case, known: Record) -> None:
 def _said(known: Record, case: Case) -> dict[str, Any]:
     """What was found, and what is there now, as one JSON object."""
     return {
+        "kind": "batch",
         "id": known.batch_id,
         "account": known.account,
         "status": view.status_of(known),

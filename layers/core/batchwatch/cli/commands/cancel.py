@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from batchwatch.cli import submitter
 from batchwatch.cli.cancelling import JobTarget, find, well
 from batchwatch.cli.command import AccountName, command
+from batchwatch.cli.ids import words_of
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
@@ -33,7 +35,11 @@ def cancel(  # noqa: PLR0913 - each is an option
     *,
     wanted: Annotated[
         list[str],
-        typer.Argument(metavar="ID", help="Batches, jobs, or names of dropped files (*.jsonl)."),
+        typer.Argument(
+            metavar="ID",
+            help="Batches, jobs, or names of dropped files (*.jsonl); - reads ids from standard "
+            "input.",
+        ),
     ],
     account: AccountName = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
@@ -52,10 +58,10 @@ def cancel(  # noqa: PLR0913 - each is an option
 
     The function Submitter does it, as it has the key, which needs the right to write batches.
 
-    Exit code 0: OpenAI is cancelling, or has (with --wait: has). 1: something had already ended
-    in another way, Submitter failed, or you said no. 3: nobody knows that id.
+    Exit code: 0 OpenAI is cancelling, or has (with --wait: has); 1 something had already ended
+    in another way, Submitter failed, or you said no; 3 nobody knows that id.
     """  # noqa: D301 - it keeps lines as they are
-    targets = [find(stack, each, account) for each in dict.fromkeys(wanted)]
+    targets = [find(stack, each, account) for each in words_of(wanted, sys.stdin)]
     if wait:
         _refuse_to_wait_in_vain(targets)
     open_ones = [target for target in targets if target.end is None]
@@ -117,7 +123,14 @@ def _cancel(stack: Stack, out: Output, target: Target) -> None:
         return
     out.show(f"{target}: {_done(said)}")
     if out.as_json:
-        out.emit({"id": target.id, **{name: said[name] for name in said if name != "cancel"}})
+        kind = "job" if isinstance(target, JobTarget) else "batch"
+        out.emit(
+            {
+                "kind": kind,
+                "id": target.id,
+                **{name: said[name] for name in said if name != "cancel"},
+            }
+        )
     for problem in said.get("problems") or ():
         out.note(f"warning: not yet, but tried again every minute: {clean(problem)}")
 

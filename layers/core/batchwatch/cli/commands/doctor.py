@@ -60,16 +60,16 @@ def see_doctor(  # noqa: PLR0913 - each is an option
     It only reads, and needs rights that other commands do not: it reads the secret.
 
     \b
-    batchwatch doctor
-    batchwatch doctor --webhook
-    batchwatch doctor --json | jq 'select(.state != "ok")'
-    batchwatch doctor --probe --account default
+      batchwatch doctor
+      batchwatch doctor --webhook
+      batchwatch doctor --json | jq 'select(.state != "ok")'
+      batchwatch doctor --probe --account default
 
     With --json each check is an object {check, state, found, way_out}; with --probe each question
     is one {question, answer, details}.
 
-    Exit code: 0 if nothing is a problem (there may be warnings), else 1; 3 if there is no such
-    stack; 4 if you may not even ask for it.
+    Exit code: 0 nothing is a problem (there may be warnings); 1 something is; 3 there is no such
+    stack; 4 you may not even ask for it.
     """  # noqa: D301 - click's mark of lines that stay as they are
     # Half a second to load, which the other commands need not spend.
     from batchwatch.cli.doctor import ask, examine  # noqa: PLC0415 - see above

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchwatch.batch import safe_id
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.commands.show import find_job
 from batchwatch.cli.history import history, timeline
+from batchwatch.cli.ids import usable
 from batchwatch.cli.kept import kept_events
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
@@ -41,10 +41,10 @@ def show_events(
       batchwatch events batch_6b49d200819080aa9c1f3de5b7a90c42
       batchwatch events batch_6b49d200819080aa9c1f3de5b7a90c42 | jq -r .type
 
-    Exit code 0, also where nothing was told of it (then it had ended before the watch began, or
-    was not seen yet); 3 where it is not known.
+    Exit code: 0, also where nothing was told of it (then it had ended before the watch began, or
+    was not seen yet); 3 it is not known.
     """  # noqa: D301 - click reads \b
-    kept = _kept(stack, safe_id(subject), account)
+    kept = _kept(stack, usable(subject), account)
     if not kept:
         _must_be_known(stack, subject, account)
         out.note(f"nothing was told of {subject} yet")

@@ -21,6 +21,7 @@ from rich.progress import (
 from batchwatch.batch import Role
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.fetching import Download, Expected, NotFetchedError, stream, told_of
+from batchwatch.cli.ids import ids_of
 from batchwatch.cli.joining import Joined, Some, join_files
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
@@ -43,7 +44,7 @@ def fetch(  # noqa: PLR0913 - the options of a command
     *,
     ids: Annotated[
         list[str],
-        typer.Argument(metavar="ID...", help="Batches, or jobs (job_...)."),
+        typer.Argument(metavar="ID", help="Batches or jobs; - reads ids from standard input."),
     ],
     folder: Annotated[
         str,
@@ -58,7 +59,7 @@ def fetch(  # noqa: PLR0913 - the options of a command
         list[Role] | None,
         typer.Option(
             "--role",
-            help="Only these files; may be given several times. The record is the batch object "
+            help="Only these files; repeatable. The record is the batch object "
             "itself, batch.json. [default: all that are there]",
         ),
     ] = None,
@@ -94,12 +95,12 @@ def fetch(  # noqa: PLR0913 - the options of a command
     "request": {"method", "url", "body"}, "response", "error"}, the last two as the answer has
     them. It counts on stderr what has no counterpart.
 
-    Exit code: 0 all is here. 1 something is not: the batch is not archived yet, or left no
+    Exit code: 0 all is here; 1 something is not: the batch is not archived yet, or left no
     results; a file is gone, was never archived, is not what the archive noted, or would overwrite
-    another one; requests lack an answer, or answers a request. The rest is fetched all the same.
+    another one; requests lack an answer, or answers a request: the rest is fetched all the same;
     3 there is no such batch, job or file.
     """  # noqa: D301 - typer's sign for lines that are to be kept
-    due = frozenset(role or ())
+    ids, due = ids_of(ids, sys.stdin), frozenset(role or ())
     _check_usage(ids, folder, due, join_with, as_json=out.as_json)
     due |= {Role.INPUT} if join_with == _ARCHIVED else set()
     roles = due | {*_ANSWERS} if role and join_with else frozenset(role or ())
@@ -107,7 +108,7 @@ def fetch(  # noqa: PLR0913 - the options of a command
     targets.must_exist(ids)
     fetching = _Fetching(stack, out, due, roles, force=force)
     try:
-        for each in dict.fromkeys(ids):
+        for each in ids:
             target = targets.awaited(each, out) if wait else targets.get(each)
             if folder == _STDOUT:
                 fetching.to_stdout(target)
@@ -266,7 +267,8 @@ class _Fetching:
     def _emit(self, target: Target, state: str, **said: Any) -> None:
         if self._out.as_json:
             told = {name: value for name, value in said.items() if value is not None}
-            self._out.emit({"id": target.id, "state": state, **told})
+            kind = "job" if is_job_id(target.id) else "batch"
+            self._out.emit({"kind": kind, "id": target.id, "state": state, **told})
 
     @contextmanager
     def _bar(self, name: str, expected: Expected) -> Iterator[Any]:

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
+from batchwatch.cli.columns import Cell, Head, Step, fit
 from batchwatch.cli.command import command
 from batchwatch.cli.output import Output
+from batchwatch.cli.progress import of_job, parts_of
 from batchwatch.cli.stack import Stack
-from batchwatch.cli.view import iso
+from batchwatch.cli.view import status_of_job
 from batchwatch.errors import LedgerRowError
 from batchwatch.notify.wording import clean, duration, number
 from batchwatch.submit.inbox import INBOX
 from batchwatch.submit.job import Job
+
+_HEADS = {
+    "job": Head("job"),
+    "file": Head("file"),
+    "status": Head("status"),
+    "age": Head("age", right=True),
+    "requests": Head("requests", right=True),
+    "parts": Head("parts"),
+}
+_STEPS = (
+    Step("cut", "file", 16),
+    Step("narrow"),
+    Step("drop", "parts"),
+    Step("drop", "requests"),
+    Step("drop", "age"),
+    Step("cut", "file", 8),
+    Step("drop", "file"),
+)
 
 
 @command("jobs")
@@ -25,56 +42,49 @@ def show_jobs(stack: Stack, out: Output) -> None:
 
     A job is a file that was dropped or submitted, with all its batches. It is listed until its
     answers are merged; `batchwatch show JOB` knows ended ones, too.
-    """
+
+    \b
+      batchwatch jobs
+      batchwatch jobs --json | jq -r 'select(.status == "waiting") | .id'
+
+    Exit code: 0, also where there is none.
+    """  # noqa: D301 - click reads \b
     troubles: list[LedgerRowError] = []
     jobs = [*stack.jobs.open_jobs(troubles)]
     for trouble in troubles:
         out.note(f"a job of the table cannot be read: {trouble}")
     if out.as_json:
-        for job in jobs:
-            out.emit(_said(job))
+        _emit(stack, out, jobs)
     elif jobs:
-        out.show(_table(jobs))
+        _show(out, jobs)
     else:
         out.note("no file is being sent; to send one: batchwatch submit FILE")
 
 
-def _table(jobs: list[Job]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("job", "file", "stage", "age", "requests", "parts"):
-        table.add_column(column, overflow="fold" if column == "job" else "ellipsis")
+def _emit(stack: Stack, out: Output, jobs: list[Job]) -> None:
+    keys = [(job.account, part.batch_id) for job in jobs for part in job.parts if part.batch_id]
+    rows = stack.catalogue.batches(dict.fromkeys(keys))
+    known = {(row.known.account, row.known.batch_id): row.known for row in rows if not row.trouble}
     for job in jobs:
-        cells = (
-            job.job_id,
-            clean(job.key.removeprefix(INBOX)),
-            _stage(job),
-            duration(time.time() - job.arrived),
-            number(job.requests),
-            ", ".join(f"{count} {state}" for state, count in _parts(job).items()),
-        )
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        batches = {key[1]: each for key, each in known.items() if key[0] == job.account}
+        out.emit(of_job(job, batches).said)
 
 
-def _said(job: Job) -> dict[str, Any]:
+def _show(out: Output, jobs: list[Job]) -> None:
+    lines = [_cells(job) for job in jobs]
+    room = out.answers.width if out.answers.is_terminal else None
+    layout = fit(lines, _HEADS, _STEPS, room)
+    out.show(Text(layout.head, style="bold"))
+    for line in lines:
+        out.show(Text.assemble(*layout.line(line)))
+
+
+def _cells(job: Job) -> dict[str, Cell]:
     return {
-        "id": job.job_id,
-        "account": job.account,
-        "file": job.key,
-        "stage": _stage(job),
-        "waiting": job.waiting and job.waiting.value,
-        "arrived_at": iso(job.arrived),
-        "requests": job.requests,
-        "rejected": job.rejected,
-        "parts": _parts(job),
+        "job": Cell(job.job_id),
+        "file": Cell(clean(job.key.removeprefix(INBOX))),
+        "status": Cell(status_of_job(job)),
+        "age": Cell(duration(time.time() - job.arrived)),
+        "requests": Cell(number(job.requests)),
+        "parts": Cell(parts_of(job)),
     }
-
-
-def _stage(job: Job) -> str:
-    if job.cancelled:
-        return "cancelling"
-    return f"waiting ({job.waiting.value})" if job.waiting else job.stage.value
-
-
-def _parts(job: Job) -> dict[str, int]:
-    return dict(Counter(part.state.value for part in job.parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -37,7 +38,7 @@ def show_list(  # noqa: PLR0913 - one each
             "--status",
             "-s",
             metavar="STATUS",
-            help="Only those in this status; may be repeated. Any of OpenAI's (validating, "
+            help="Only those in this status; repeatable. Any of OpenAI's (validating, "
             "in_progress, finalizing, completed, failed, expired, cancelling, cancelled), or open "
             "(work is left), new (not seen yet), lost (OpenAI knows it no more), incomplete (a "
             "file is gone or failed), unknown, unreadable.",
@@ -55,8 +56,8 @@ def show_list(  # noqa: PLR0913 - one each
             "--metadata",
             "-m",
             metavar="KEY=VALUE",
-            help="Only those with this in their metadata; KEY alone: with any value. May be "
-            "repeated: all must match.",
+            help="Only those with this in their metadata; KEY alone: with any value. "
+            "Repeatable: all must match.",
         ),
     ] = None,
     model: Annotated[
@@ -100,8 +101,9 @@ def show_list(  # noqa: PLR0913 - one each
       batchwatch list --metadata team=search --until 2026-11-01 --all
       batchwatch list --all --json | jq -r 'select(.cost_usd > 10) | .id'
 
-    A row of the table that cannot be read has the status unreadable. Exit code 0, also where
-    nothing is found; 2 where a filter could never match.
+    A row of the table that cannot be read has the status unreadable.
+
+    Exit code: 0, also where nothing is found; 2 a filter could never match.
     """  # noqa: D301 - click reads \b
     filters = read_filters(
         statuses=status,
@@ -116,7 +118,10 @@ def show_list(  # noqa: PLR0913 - one each
     few = None if everything or filters.of_content else limit + 1
     rows = _matching(_candidates(stack, accounts, filters, few), filters, passed_by)
     found = _show(
-        stack, out, rows if everything else islice(rows, limit), several=len(accounts) > 1
+        stack,
+        out,
+        rows if everything else islice(rows, min(limit, sys.maxsize)),
+        several=len(accounts) > 1,
     )
     more = not everything and found == limit and next(rows, None) is not None
     if more:
@@ -137,8 +142,8 @@ def _candidates(
     if filters.only_with_work_left:
         yield from stack.catalogue.with_work_left(accounts)
         return
-    if filters.may_be_unseen:
-        yield from stack.catalogue.unseen(accounts)
+    if not filters.timed:
+        yield from stack.catalogue.undated(accounts)
     yield from stack.catalogue.newest(accounts, since=filters.since, until=filters.until, few=few)
 
 

@@ -24,7 +24,7 @@ def redrive(  # noqa: PLR0913 - as many options
     out: Output,
     queues: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[QUEUE...]", help="archive, inbox, notify, relay. [default: all]"),
+        typer.Argument(metavar="QUEUE", help="archive, inbox, notify, relay. [default: all]"),
     ] = None,
     *,
     only: Annotated[
@@ -55,7 +55,7 @@ def redrive(  # noqa: PLR0913 - as many options
       batchwatch redrive --only 2f0c7e1e-... --send-back --yes
       batchwatch redrive inbox --drop-unreadable
 
-    Exit codes: 0 nothing lies there (any more); 1 something does; 3 no such message.
+    Exit code: 0 nothing lies there (any more); 1 something does; 3 no such message.
     """  # noqa: D301 - click reads \b
     boxes = mailboxes(stack, queues or [])
     found = [(box, letter) for box in boxes for letter in box.letters()]

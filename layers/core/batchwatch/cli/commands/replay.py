@@ -32,7 +32,8 @@ def replay(  # noqa: PLR0913 - as many options
     stack: Stack,
     out: Output,
     ids: Annotated[
-        list[str], typer.Argument(metavar="ID...", help="Batches or jobs; - reads ids from stdin.")
+        list[str],
+        typer.Argument(metavar="ID", help="Batches or jobs; - reads ids from standard input."),
     ],
     account: AccountName = None,
     *,
@@ -42,7 +43,7 @@ def replay(  # noqa: PLR0913 - as many options
     ] = None,
     sequences: Annotated[
         list[int] | None,
-        typer.Option("--sequence", "-s", metavar="N", help="Only event number N; repeatable."),
+        typer.Option("--sequence", metavar="N", help="Only event number N; repeatable."),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print which events would be announced.")
@@ -66,7 +67,7 @@ def replay(  # noqa: PLR0913 - as many options
       batchwatch replay --dry-run batch_6b49d2
       batchwatch list --json | jq -r .id | batchwatch replay - -t batch.archived
 
-    Exit codes: 0 all were announced; 1 one cannot be read, or SNS refused it; 3 there is no such
+    Exit code: 0 all were announced; 1 one cannot be read, or SNS refused it; 3 there is no such
     event. Interrupted, it says how far it came.
     """  # noqa: D301 - click reads \b
     chosen = [

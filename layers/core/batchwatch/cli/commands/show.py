@@ -44,8 +44,9 @@ def show_one(
       batchwatch show batch_6b49d200819080aa9c1f3de5b7a90c42
       batchwatch show job_0f5ab2c91d7e4463a80b1c22 --json | jq '.parts[].batch_id'
 
-    --json prints one object with all of it; "batch" in it is what OpenAI said last. Exit code 0
-    however the batch fares (see watch for one that tells); 3 where it is not known.
+    --json prints one object with all of it; "batch" in it is what OpenAI said last.
+
+    Exit code: 0 however it fares (watch has one that tells); 3 it is not known.
     """  # noqa: D301 - click reads \b
     if is_job_id(subject):
         _show_job(stack, out, find_job(stack, subject))

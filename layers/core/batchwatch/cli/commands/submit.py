@@ -193,13 +193,14 @@ def _goes_on(there: Sequence[Put]) -> str:
 
 def _tell_id(out: Output, sent: Put) -> None:
     if out.as_json:
-        out.emit({"kind": "job", "id": sent.job_id, "object": sent.key, "status": "uploaded"})
+        out.emit({"kind": "job", "id": sent.job_id, "key": sent.key, "status": "uploaded"})
     out.show(sent.job_id)
 
 
 def _tell_end(out: Output, seen: Seen) -> None:
     """Tell where the answers of a job are; all of that is in its JSON, too."""
-    files = seen.said.get("files") or {}
+    merged = seen.said.get("files") or {}
+    files = {role: said["s3_uri"] for role, said in merged.items() if said.get("s3_uri")}
     out.show(f"{seen.name}: {progress(seen)}")
     for role, address in files.items():
         out.show(f"  {role:<7} {address}")

@@ -51,8 +51,8 @@ def track(
       batchwatch track batch_6b49d2
       batchwatch track --account research - < ids.txt
 
-    Exit code 0: all of them are under watch. 2: an id is not usable, or several accounts are
-    known and none was named; then nothing is done.
+    Exit code: 0 all of them are under watch; 2 an id is not usable, or several accounts are
+    known and none was named: then nothing is done.
     """  # noqa: D301 - it keeps lines as they are
     wanted = ids_of(batch_ids, sys.stdin)
     given = usable_account(account) if account else None
@@ -102,7 +102,8 @@ def _tell(out: Output, batch_id: str, account: str, there: Record | None) -> Non
     status = view.status_of(there) if there else "new"
     if out.as_json:
         was_known = there is not None
-        out.emit({"id": batch_id, "account": account, "known": was_known, "status": status})
+        named = {"kind": "batch", "id": batch_id, "account": account}
+        out.emit({**named, "known": was_known, "status": status})
         return
     if there is None:
         said = "is under watch from now on"

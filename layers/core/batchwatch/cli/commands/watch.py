@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.following import Until, paces_of, verdict, watch
+from batchwatch.cli.ids import ids_of
 from batchwatch.cli.output import Output
 from batchwatch.cli.screen import screen_for
 from batchwatch.cli.stack import Stack
@@ -24,13 +26,14 @@ def watch_them(  # noqa: PLR0913 - each is an option
         list[str] | None,
         typer.Argument(
             metavar="ID",
-            help="Batches and jobs. [default: all with work left]",
+            help="Batches or jobs; - reads ids from standard input. [default: all with work left]",
             show_default=False,
         ),
     ] = None,
     account: AccountName = None,
     every: Annotated[
-        float, typer.Option("--every", min=0.1, metavar="SECONDS", help="How often to look.")
+        float,
+        typer.Option("--every", min=0.1, max=3600, metavar="SECONDS", help="How often to look."),
     ] = 2.0,
     timeout: Annotated[
         float | None,
@@ -47,7 +50,7 @@ def watch_them(  # noqa: PLR0913 - each is an option
 
     Without ids, all are watched that have work left, and new ones that appear; a job is one line
     in the place of its batches. On a terminal the lines move; else each change is a line, and with
-    --json an object (as `list` has it, with `kind`: batch or job).
+    --json an object: of a batch as `list` has it, of a job as `jobs` has it.
 
     \b
       batchwatch watch
@@ -63,7 +66,8 @@ def watch_them(  # noqa: PLR0913 - each is an option
     Exit code: 0 all completed with answers and all files; 1 some did not, and are named; 5 after
     --timeout, what is still open is named; 130 after Ctrl-C.
     """  # noqa: D301 - the mark that keeps lines in the help
-    source = Chosen(stack, ids, account) if ids else Everything(stack, account)
+    wanted = ids_of(ids, sys.stdin) if ids else None
+    source = Chosen(stack, wanted, account) if wanted else Everything(stack, account)
     with screen_for(out) as screen:
         seen = watch(screen, source, Until(every, timeout, until_ended), paces_of(stack))
     if not seen:
