@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 from contextlib import contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import boto3
 from botocore.handlers import BUILTIN_HANDLERS
-from typer.testing import CliRunner
+from typer import testing
+from typer.main import get_command
 
 from batchwatch.cli.app import app
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tests.world import World
 
 _ASKED = "before-call.cloudformation.DescribeStacks"
+testing._get_command = cache(get_command)  # type: ignore[attr-defined]  # built but once
 WIDE = {"COLUMNS": "220", "NO_COLOR": "1"}
 
 
@@ -38,7 +41,7 @@ class Said(NamedTuple):
 
 def batchwatch(*arguments: str, stdin: str | None = None, **environment: str | None) -> Said:
     """Run a command; an error that it does not expect is the test's own."""
-    runner = CliRunner()
+    runner = testing.CliRunner()
     result = runner.invoke(app, arguments, input=stdin, env=WIDE | environment)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

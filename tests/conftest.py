@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from moto import backend_index
 from moto.core import responses
@@ -71,6 +72,11 @@ def invoke(
     return Handlers(world, monkeypatch, capsys)
 
 
+def _let_sessions_share_what_they_load() -> None:
+    """Read the model of a service once a process, not once for each session that is made."""
+    botocore.session.create_loader = cache(botocore.session.create_loader)
+
+
 SERVICES = {
     *("cloudwatch", "dynamodb", "events", "logs", "s3", "scheduler", "secretsmanager", "sns"),
     "sqs",
@@ -107,4 +113,5 @@ def _names(shape: Shape, key: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+_let_sessions_share_what_they_load()
 _let_moto_remember()

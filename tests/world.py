@@ -9,6 +9,7 @@ import functools
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,6 +24,7 @@ from local.deploy import read_template
 from tests.signed import SECRET, webhook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from batchwatch.record import Record
@@ -62,6 +64,32 @@ class Clock:
         return self.now
 
 
+class _Noted(Runtime):
+    """A runtime that calls `note` for each request. A client is made when used: it takes long."""
+
+    note: Callable[..., None]
+
+    @cached_property
+    def dynamodb(self) -> Any:
+        return self._noted(super().dynamodb)
+
+    @cached_property
+    def sns(self) -> Any:
+        return self._noted(super().sns)
+
+    @cached_property
+    def sqs(self) -> Any:
+        return self._noted(super().sqs)
+
+    @cached_property
+    def s3(self) -> Any:
+        return self._noted(super().s3)
+
+    def _noted(self, client: Any) -> Any:
+        client.meta.events.register("before-call.*", self.note, unique_id="note")
+        return client
+
+
 @dataclass
 class World:
     """Everything a test looks at from outside."""
@@ -80,11 +108,9 @@ class World:
         """Begin anew with nothing in memory, as a fresh process does."""
         if hasattr(self, "runtime"):
             self.stop()
-        self.runtime = Runtime(
-            Settings.read(self.environment), clock=self.clock, sleep=lambda _: None
-        )
-        for client in (self.runtime.dynamodb, self.runtime.sns, self.runtime.s3, self.runtime.sqs):
-            client.meta.events.register("before-call.*", self._note, unique_id="note")
+        settings = Settings.read(self.environment)
+        self.runtime = runtime = _Noted(settings, clock=self.clock, sleep=lambda _: None)
+        runtime.note = self._note
 
     def stop(self) -> None:
         """Let what is under way come to its end, and close the connections."""
