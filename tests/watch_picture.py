@@ -15,12 +15,12 @@ from typing import NamedTuple
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
-from batchwatch.cli.following import Shown
-from batchwatch.cli.pace import Paces
-from batchwatch.cli.progress import in_order
-from batchwatch.cli.screen import Picture
+from batchwatch.cli.follow.following import Shown
+from batchwatch.cli.follow.pace import Paces
+from batchwatch.cli.follow.progress import in_order
+from batchwatch.cli.follow.screen import Picture
+from batchwatch.cli.follow.watched import Everything
 from batchwatch.cli.stack import Stack
-from batchwatch.cli.watched import Everything
 from local.simulator import Pace, Script, SimulatedOpenAI
 from tests.command_line import Deployed
 from tests.dropped import asked, minute

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchwatch.batch import Batch, Role
-from batchwatch.cli.mending import look, mend
+from batchwatch.cli.mend.mending import look, mend
 from batchwatch.cli.stack import Stack
 from batchwatch.observe import BACKSTOP
 from batchwatch.record import FileState

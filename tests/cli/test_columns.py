@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from rich.cells import cell_len
 
-from batchwatch.cli import table
-from batchwatch.cli.columns import Layout, fit
+from batchwatch.cli.look import table
+from batchwatch.cli.look.columns import Layout, fit
 from batchwatch.items import Row
 from batchwatch.prices import prices_of
 from batchwatch.record import Record

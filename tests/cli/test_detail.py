@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from batchwatch.batch import Role
-from batchwatch.cli import detail, job_detail
-from batchwatch.cli.history import history, timeline
-from batchwatch.cli.kept import Kept
+from batchwatch.cli.look import detail, job_detail
+from batchwatch.cli.look.history import history, timeline
+from batchwatch.cli.look.kept import Kept
 from batchwatch.events import make_event
 from batchwatch.prices import prices_of
 from batchwatch.record import File, FileState, Record

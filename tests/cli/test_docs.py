@@ -12,11 +12,11 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from batchwatch.batch import Role
-from batchwatch.cli import detail, job_detail, view
 from batchwatch.cli import main as start
 from batchwatch.cli.app import app
-from batchwatch.cli.history import Told
-from batchwatch.cli.progress import of_job
+from batchwatch.cli.follow.progress import of_job
+from batchwatch.cli.look import detail, job_detail, view
+from batchwatch.cli.look.history import Told
 from batchwatch.prices import prices_of
 from batchwatch.record import File, FileState, Record
 from docs.cli import MARK, PAGE, main

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from batchwatch.cli.fetching import Download, Expected, NotFetchedError, stream
+from batchwatch.cli.fetch.fetching import Download, Expected, NotFetchedError, stream
 from batchwatch.cli.trouble import Code, CommandError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchwatch.batch import Role
-from batchwatch.cli.filters import STATUSES, read_filters
+from batchwatch.cli.look.filters import STATUSES, read_filters
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.errors import LedgerRowError
 from batchwatch.items import Row
@@ -15,7 +15,7 @@ from batchwatch.record import File, FileState, Record
 from tests.builders import BATCH, CREATED, read
 
 if TYPE_CHECKING:
-    from batchwatch.cli.filters import Filters
+    from batchwatch.cli.look.filters import Filters
 
 NOW = CREATED + 3600.0
 

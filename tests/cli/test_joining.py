@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batchwatch.cli.joining import Joined, join, join_files, members
+from batchwatch.cli.fetch.joining import Joined, join, join_files, members
 from tests.builders import json_values, modest
 
 if TYPE_CHECKING:

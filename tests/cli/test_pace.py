@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from batchwatch.cli import view
-from batchwatch.cli.pace import Paces, Run, run_of
+from batchwatch.cli.follow.pace import Paces, Run, run_of
+from batchwatch.cli.look import view
 from batchwatch.prices import prices_of
 from batchwatch.record import Record
 from tests.builders import read

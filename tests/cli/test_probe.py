@@ -9,8 +9,8 @@ import pytest
 
 from batchwatch.account import Account
 from batchwatch.batch import Batch
-from batchwatch.cli.meaning import Pair, Seen, agreement, etags, if_range, length, ranges
-from batchwatch.cli.probe import Probe
+from batchwatch.cli.checks.meaning import Pair, Seen, agreement, etags, if_range, length, ranges
+from batchwatch.cli.checks.probe import Probe
 from local.simulator import Script, SimulatedOpenAI
 from tests.command_line import batchwatch
 from tests.world import KEY

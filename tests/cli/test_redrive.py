@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from batchwatch.cli.letters import letter_of
+from batchwatch.cli.mend.letters import letter_of
 from docs.events.examples import example
 from local.simulator import Script
 from tests.command_line import _session, batchwatch
@@ -24,7 +24,7 @@ ORDER = json.dumps({"subject": "batch_1", "data": {"account": "default"}})
 
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batchwatch.cli.mailbox.WAIT", 0)
+    monkeypatch.setattr("batchwatch.cli.mend.mailbox.WAIT", 0)
 
 
 def dead(world: World, *bodies: str, queue: str = ARCHIVE, **more: Any) -> list[str]:

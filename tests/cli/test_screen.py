@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
-from batchwatch.cli.following import Shown
-from batchwatch.cli.pace import Pace
-from batchwatch.cli.progress import Seen, in_order
-from batchwatch.cli.screen import Picture
+from batchwatch.cli.follow.following import Shown
+from batchwatch.cli.follow.pace import Pace
+from batchwatch.cli.follow.progress import Seen, in_order
+from batchwatch.cli.follow.screen import Picture
 from tests.watch_picture import PICTURE
 
 NOW = 1_800_000_000.0

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from batchwatch.cli.checking import letters
-from batchwatch.cli.following import Until, follow, paces_of
+from batchwatch.cli.follow.following import Until, follow, paces_of
+from batchwatch.cli.follow.screen import Lines
+from batchwatch.cli.follow.watched import Put, Submitted
 from batchwatch.cli.output import Output
-from batchwatch.cli.putting import put
-from batchwatch.cli.screen import Lines
+from batchwatch.cli.send.checking import letters
+from batchwatch.cli.send.putting import put
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import CommandError
-from batchwatch.cli.watched import Put, Submitted
 from batchwatch.submit.job import job_id_of
 from tests.command_line import Said, batchwatch, hooked
 from tests.dropped import asked, minute

@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from batchwatch.batch import Status
-from batchwatch.cli.following import Until, follow, out_of_time, paces_of, watch
+from batchwatch.cli.follow.following import Until, follow, out_of_time, paces_of, watch
+from batchwatch.cli.follow.screen import Lines
+from batchwatch.cli.follow.watched import Chosen, Everything
 from batchwatch.cli.output import Output
-from batchwatch.cli.screen import Lines
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
-from batchwatch.cli.watched import Chosen, Everything
 from batchwatch.record import Change, Record
 from local.simulator import Script
 from tests.builders import read

@@ -13,8 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from batchwatch.archive import Archive
-from batchwatch.cli.catalogue import Catalogue
 from batchwatch.cli.ids import usable
+from batchwatch.cli.look.catalogue import Catalogue
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.ledger import Ledger
 from batchwatch.orders import Orders

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn
 
-from batchwatch.cli import view
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.ids import ids_of
-from batchwatch.cli.mending import Case, incomplete, look, mend, must_keep_versions
+from batchwatch.cli.look import view
+from batchwatch.cli.mend.mending import Case, incomplete, look, mend, must_keep_versions
+from batchwatch.cli.mend.verifying import Found
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
 from batchwatch.cli.trouble import Code, CommandError
-from batchwatch.cli.verifying import Found
 from batchwatch.notify.wording import clean, duration, plural, size
 from batchwatch.record import Record
 

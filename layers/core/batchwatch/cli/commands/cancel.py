@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from batchwatch.cli import submitter
-from batchwatch.cli.cancelling import JobTarget, find, well
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.ids import words_of
 from batchwatch.cli.output import Output
+from batchwatch.cli.send import submitter
+from batchwatch.cli.send.cancelling import JobTarget, find, well
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.wording import clean, plural
 
 if TYPE_CHECKING:
-    from batchwatch.cli.cancelling import Target
+    from batchwatch.cli.send.cancelling import Target
 
 LOOK_EVERY = 2  # seconds
 _WHAT_FOLLOWS = (

@@ -72,7 +72,7 @@ def see_doctor(  # noqa: PLR0913 - each is an option
     stack; 4 you may not even ask for it.
     """  # noqa: D301 - click's mark of lines that stay as they are
     # Half a second to load, which the other commands need not spend.
-    from batchwatch.cli.doctor import ask, examine  # noqa: PLC0415 - see above
+    from batchwatch.cli.checks.examine import ask, examine  # noqa: PLC0415 - see above
 
     if probe:
         ask(stack, out, account, file)

@@ -8,16 +8,16 @@ import typer
 
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.commands.show import find_job
-from batchwatch.cli.history import history, timeline
 from batchwatch.cli.ids import usable
-from batchwatch.cli.kept import kept_events
+from batchwatch.cli.look.history import history, timeline
+from batchwatch.cli.look.kept import kept_events
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.submit.job import is_job_id
 
 if TYPE_CHECKING:
-    from batchwatch.cli.kept import Kept
+    from batchwatch.cli.look.kept import Kept
 
 
 @command("events")

@@ -20,12 +20,12 @@ from rich.progress import (
 
 from batchwatch.batch import Role
 from batchwatch.cli.command import AccountName, command
-from batchwatch.cli.fetching import Download, Expected, NotFetchedError, stream, told_of
+from batchwatch.cli.fetch.fetching import Download, Expected, NotFetchedError, stream, told_of
+from batchwatch.cli.fetch.joining import Joined, Some, join_files
+from batchwatch.cli.fetch.targets import Target, Targets
 from batchwatch.cli.ids import ids_of
-from batchwatch.cli.joining import Joined, Some, join_files
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
-from batchwatch.cli.targets import Target, Targets
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.wording import clean, number, plural, size
 from batchwatch.record import File, FileState

@@ -6,12 +6,12 @@ import time
 
 from rich.text import Text
 
-from batchwatch.cli.columns import Cell, Head, Step, fit
 from batchwatch.cli.command import command
+from batchwatch.cli.follow.progress import of_job, parts_of
+from batchwatch.cli.look.columns import Cell, Head, Step, fit
+from batchwatch.cli.look.view import status_of_job
 from batchwatch.cli.output import Output
-from batchwatch.cli.progress import of_job, parts_of
 from batchwatch.cli.stack import Stack
-from batchwatch.cli.view import status_of_job
 from batchwatch.errors import LedgerRowError
 from batchwatch.notify.wording import clean, duration, number
 from batchwatch.submit.inbox import INBOX

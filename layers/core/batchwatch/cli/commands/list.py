@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from batchwatch.cli import table, view
-from batchwatch.cli.columns import fit
 from batchwatch.cli.command import command
-from batchwatch.cli.filters import Filters, read_filters
+from batchwatch.cli.look import table, view
+from batchwatch.cli.look.columns import fit
+from batchwatch.cli.look.filters import Filters, read_filters
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.notify.wording import clean, plural

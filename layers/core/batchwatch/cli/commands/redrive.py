@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from batchwatch.cli.command import command
-from batchwatch.cli.letters import Letter
-from batchwatch.cli.mailbox import Mailbox, mailboxes
+from batchwatch.cli.mend.letters import Letter
+from batchwatch.cli.mend.mailbox import Mailbox, mailboxes
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.ids import ids_of
-from batchwatch.cli.kept import Kept, kept_events
+from batchwatch.cli.look.kept import Kept, kept_events
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure

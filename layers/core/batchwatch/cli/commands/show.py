@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from batchwatch.cli import detail, job_detail
 from batchwatch.cli.command import AccountName, command
-from batchwatch.cli.history import history
-from batchwatch.cli.kept import kept_events
+from batchwatch.cli.look import detail, job_detail
+from batchwatch.cli.look.history import history
+from batchwatch.cli.look.kept import kept_events
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
@@ -20,7 +20,7 @@ from batchwatch.submit.job import is_job_id
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from batchwatch.cli.detail import Line
+    from batchwatch.cli.look.detail import Line
     from batchwatch.submit.job import Job
 
 

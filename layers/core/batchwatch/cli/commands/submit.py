@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from batchwatch.cli.checking import check_file, complaint, letters, object_metadata
 from batchwatch.cli.command import command
-from batchwatch.cli.following import Until, paces_of, progress, verdict, watch
+from batchwatch.cli.follow.following import Until, paces_of, progress, verdict, watch
+from batchwatch.cli.follow.screen import screen_for
+from batchwatch.cli.follow.watched import Submitted
 from batchwatch.cli.output import Output
-from batchwatch.cli.putting import TooLateError, older_options, put
-from batchwatch.cli.screen import screen_for
+from batchwatch.cli.send.checking import check_file, complaint, letters, object_metadata
+from batchwatch.cli.send.putting import TooLateError, older_options, put
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
-from batchwatch.cli.watched import Submitted
 from batchwatch.notify.wording import clean, plural, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from batchwatch.cli.checking import Letter
-    from batchwatch.cli.progress import Seen
-    from batchwatch.cli.watched import Put
+    from batchwatch.cli.follow.progress import Seen
+    from batchwatch.cli.follow.watched import Put
+    from batchwatch.cli.send.checking import Letter
 
 
 @command("submit")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batchwatch.cli import view
 from batchwatch.cli.command import command
 from batchwatch.cli.ids import ids_of, usable_account
+from batchwatch.cli.look import view
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError

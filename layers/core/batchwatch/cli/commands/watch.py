@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from batchwatch.cli.command import AccountName, command
-from batchwatch.cli.following import Until, paces_of, verdict, watch
+from batchwatch.cli.follow.following import Until, paces_of, verdict, watch
+from batchwatch.cli.follow.screen import screen_for
+from batchwatch.cli.follow.watched import Chosen, Everything
 from batchwatch.cli.ids import ids_of
 from batchwatch.cli.output import Output
-from batchwatch.cli.screen import screen_for
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code
-from batchwatch.cli.watched import Chosen, Everything
 
 
 @command("watch")

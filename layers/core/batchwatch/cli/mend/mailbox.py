@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from batchwatch.cli.letters import NAMES, letter_of
+from batchwatch.cli.mend.letters import NAMES, letter_of
 from batchwatch.cli.trouble import Code, CommandError
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from batchwatch.cli.letters import Letter
+    from batchwatch.cli.mend.letters import Letter
     from batchwatch.cli.stack import Stack
 
 HELD = 120

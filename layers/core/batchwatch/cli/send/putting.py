@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from batchwatch.cli.follow.watched import Put
 from batchwatch.cli.trouble import Code, CommandError
-from batchwatch.cli.watched import Put
 from batchwatch.submit.job import job_id_of
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
-    from batchwatch.cli.checking import Letter
+    from batchwatch.cli.send.checking import Letter
 
 _ALWAYS_PARTS = TransferConfig(
     multipart_threshold=1, multipart_chunksize=16 * 1024 * 1024, max_concurrency=4

@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from batchwatch.cli.pace import Pace, Paces
-from batchwatch.cli.progress import Seen, in_order
+from batchwatch.cli.follow.pace import Pace, Paces
+from batchwatch.cli.follow.progress import Seen, in_order
 from batchwatch.cli.trouble import Code, CommandError, trouble_of
 from batchwatch.notify.wording import duration, number, plural
 

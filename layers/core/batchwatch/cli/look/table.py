@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchwatch.cli import view
-from batchwatch.cli.columns import Cell, Head, Step
+from batchwatch.cli.look import view
+from batchwatch.cli.look.columns import Cell, Head, Step
 from batchwatch.notify.digest import title
 from batchwatch.notify.wording import about, clean, duration, number
 

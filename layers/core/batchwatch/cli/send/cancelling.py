@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from batchwatch.cli import view
 from batchwatch.cli.ids import usable
+from batchwatch.cli.look import view
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.digest import title
 from batchwatch.notify.wording import clean, number, plural

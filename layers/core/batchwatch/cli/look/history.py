@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from batchwatch.cli import view
+from batchwatch.cli.look import view
 from batchwatch.events import BatchEvent
 from batchwatch.job_events import read_event
 from batchwatch.notify.wording import clean, duration, number
@@ -14,7 +14,7 @@ from batchwatch.notify.wording import clean, duration, number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from batchwatch.cli.kept import Kept
+    from batchwatch.cli.look.kept import Kept
     from batchwatch.job_events import Event
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchwatch.batch import Role, Status
-from batchwatch.cli import history as transitions
-from batchwatch.cli import view
+from batchwatch.cli.look import history as transitions
+from batchwatch.cli.look import view
 from batchwatch.events import ArchivedFile, BatchEvent, outcome
 from batchwatch.notify.advice import advice
 from batchwatch.notify.digest import title
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from batchwatch.batch import Batch, BatchError
-    from batchwatch.cli.history import Told
+    from batchwatch.cli.look.history import Told
     from batchwatch.prices import Prices
     from batchwatch.record import File, Record
 

@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from batchwatch.cli.following import progress, tally
-from batchwatch.cli.view import STYLE
+from batchwatch.cli.follow.following import progress, tally
+from batchwatch.cli.look.view import STYLE
 from batchwatch.notify.wording import duration, number
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from batchwatch.cli.following import Shown
+    from batchwatch.cli.follow.following import Shown
+    from batchwatch.cli.follow.progress import Seen
     from batchwatch.cli.output import Output
-    from batchwatch.cli.progress import Seen
 
 UNKNOWN = "\N{EN DASH}"
 _MINUTE = 60

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.again import ask_again
 from batchwatch.batch import Role
+from batchwatch.cli.mend.verifying import Found, Verifying
 from batchwatch.cli.trouble import Code, CommandError
-from batchwatch.cli.verifying import Found, Verifying
 from batchwatch.record import FileState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from batchwatch.cli.mend.verifying import Finding
     from batchwatch.cli.stack import Stack
-    from batchwatch.cli.verifying import Finding
     from batchwatch.record import Record
 
 KEPT = 30 * 24 * 3600

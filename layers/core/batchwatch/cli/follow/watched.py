@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.cli.progress import Seen, expected, of_batch, of_job, unreadable
+from batchwatch.cli.follow.progress import Seen, expected, of_batch, of_job, unreadable
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.record import Record
 from batchwatch.submit.job import PartState, is_job_id

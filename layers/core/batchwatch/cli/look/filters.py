@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from batchwatch.batch import Status
-from batchwatch.cli import view
+from batchwatch.cli.look import view
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.reading import status_name
 

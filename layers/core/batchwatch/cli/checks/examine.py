@@ -11,9 +11,9 @@ from rich.text import Text
 from batchwatch.accounts import read_accounts
 from batchwatch.cli.checks import deployment, left_over, listeners, secret, webhook
 from batchwatch.cli.checks.finding import Check, Finding, State, examined
+from batchwatch.cli.checks.probe import Probe, small_file
 from batchwatch.cli.checks.together import together
 from batchwatch.cli.checks.visit import Visit
-from batchwatch.cli.probe import Probe, small_file
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.errors import AccessError
 from batchwatch.notify.wording import clean, plural, size
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batchwatch.account import Account
-    from batchwatch.cli.meaning import Answer
+    from batchwatch.cli.checks.meaning import Answer
     from batchwatch.cli.output import Output
     from batchwatch.cli.stack import Stack
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from batchwatch.cli import history as transitions
-from batchwatch.cli import view
-from batchwatch.cli.detail import Line, at, block, fact, file_lines
-from batchwatch.cli.progress import of_job
+from batchwatch.cli.follow.progress import of_job
+from batchwatch.cli.look import history as transitions
+from batchwatch.cli.look import view
+from batchwatch.cli.look.detail import Line, at, block, fact, file_lines
 from batchwatch.job_events import JobEvent
 from batchwatch.notify.advice import job_advice
 from batchwatch.notify.facts import requests
@@ -19,7 +19,7 @@ from batchwatch.submit.job import UNSENT, PartState, Stage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from batchwatch.cli.history import Told
+    from batchwatch.cli.look.history import Told
     from batchwatch.record import Record
     from batchwatch.submit.job import Job, Part
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from batchwatch.cli import view
-from batchwatch.cli.pace import run_of
+from batchwatch.cli.follow.pace import run_of
+from batchwatch.cli.look import view
 from batchwatch.notify.digest import title
 from batchwatch.notify.wording import clean
 from batchwatch.submit.job import FINAL, UNSENT, Job, Outcome, PartState, Stage
@@ -14,7 +14,7 @@ from batchwatch.submit.job import FINAL, UNSENT, Job, Outcome, PartState, Stage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from batchwatch.cli.pace import Run
+    from batchwatch.cli.follow.pace import Run
     from batchwatch.prices import Prices
     from batchwatch.record import Record
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from batchwatch.batch import Role
-from batchwatch.cli.meaning import (
+from batchwatch.cli.checks.meaning import (
     Answer,
     Pair,
     Seen,

@@ -7,8 +7,8 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.batch import Role
-from batchwatch.cli import view
-from batchwatch.cli.fetching import NotFetchedError
+from batchwatch.cli.fetch.fetching import NotFetchedError
+from batchwatch.cli.look import view
 from batchwatch.cli.trouble import Code, CommandError, trouble_of
 from batchwatch.notify.wording import clean
 from batchwatch.record import FileState

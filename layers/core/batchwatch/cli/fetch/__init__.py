@@ -1,0 +1,1 @@
+"""Bringing: archived files on this machine, whole, and side by side with their questions."""

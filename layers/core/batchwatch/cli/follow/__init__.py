@@ -1,0 +1,1 @@
+"""Following: batches and jobs as they move, until they are over."""

@@ -1,0 +1,1 @@
+"""Looking: what the ledger and the bucket know, as people ask for it."""

@@ -1,0 +1,1 @@
+"""Mending: archives verified, dead letters looked at."""

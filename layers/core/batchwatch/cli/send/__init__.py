@@ -1,0 +1,1 @@
+"""Sending and cancelling: files into the inbox, and what is asked of Submitter."""
