@@ -77,8 +77,7 @@ def test_a_line_of_json_moves_no_terminal_and_says_the_same(world: World) -> Non
     said = batchwatch("redrive", "--json")
 
     assert sorted(each["kind"] for each in said.objects) == sorted(kinds)
-    assert not {"\x9b", "\u202e"} & {*said.out}
-    assert kinds[1] in said.out
+    assert said.out.isascii()
 
 
 def test_empty_queues_are_good_news() -> None:
