@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from batchwatch.cli.group import Plain
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, trouble_of
@@ -99,4 +100,4 @@ def add(app: typer.Typer, each: Command) -> None:
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + common
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    app.command(each.name)(run)
+    app.command(each.name, cls=Plain)(run)

@@ -1,6 +1,7 @@
 """The deployed stack: its names, found by its outputs, and what is to be done with each.
 
-The command line's one place where things are put together; each client is made when first used.
+The command line's one place where things are put together; each is loaded and made when first
+used, as the help and the completion of a command need none of it.
 """
 
 from __future__ import annotations
@@ -8,35 +9,30 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
-from batchwatch.archive import Archive
 from batchwatch.cli.ids import usable
-from batchwatch.cli.look.catalogue import Catalogue
 from batchwatch.cli.trouble import Code, CommandError
-from batchwatch.ledger import Ledger
-from batchwatch.orders import Orders
-from batchwatch.prices import prices_of
-from batchwatch.publish import Publisher
-from batchwatch.submit.jobs import Jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from batchwatch.archive import Archive
+    from batchwatch.cli.look.catalogue import Catalogue
     from batchwatch.items import Row
+    from batchwatch.ledger import Ledger
+    from batchwatch.orders import Orders
     from batchwatch.prices import Prices
+    from batchwatch.publish import Publisher
     from batchwatch.record import Record
+    from batchwatch.submit.jobs import Jobs
 
-_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    user_agent_extra="batchwatch-cli",
-)
+_CONFIG: dict[str, Any] = {
+    "connect_timeout": 5,
+    "read_timeout": 60,
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+    "user_agent_extra": "batchwatch-cli",
+}
 # Lambda answers when the function has ended, which may take 15 minutes; it is to be called once.
-_PATIENT = _CONFIG.merge(Config(read_timeout=910, tcp_keepalive=True))
+_PATIENT = _CONFIG | {"read_timeout": 910, "tcp_keepalive": True}
 
 
 class Stack:
@@ -47,22 +43,24 @@ class Stack:
         self._profile, self._region = profile, region
 
     @cached_property
-    def _session(self) -> Any:
-        if self._profile or self._region:
-            return boto3.Session(profile_name=self._profile, region_name=self._region)
-        return boto3
-
-    @cached_property
     def client(self) -> Any:
         """Return a way to a service of AWS by its name; the same for each."""
+        import boto3
+        from botocore.config import Config
+
+        session: Any = boto3
+        if self._profile or self._region:
+            session = boto3.Session(profile_name=self._profile, region_name=self._region)
         return cache(
-            lambda service: self._session.client(
-                service, config=_PATIENT if service == "lambda" else _CONFIG
+            lambda service: session.client(
+                service, config=Config(**(_PATIENT if service == "lambda" else _CONFIG))
             )
         )
 
     @cached_property
     def _described(self) -> dict[str, Any]:
+        from botocore.exceptions import ClientError
+
         try:
             answer = self.client("cloudformation").describe_stacks(StackName=self.name)
         except ClientError as error:
@@ -104,11 +102,15 @@ class Stack:
     @cached_property
     def ledger(self) -> Ledger:
         """The table of batches."""
+        from batchwatch.ledger import Ledger
+
         return Ledger(self.client("dynamodb"), self.output("LedgerTable"))
 
     @cached_property
     def jobs(self) -> Jobs:
         """The table of jobs."""
+        from batchwatch.submit.jobs import Jobs
+
         return Jobs(self.client("dynamodb"), self.output("JobsTable"))
 
     @property
@@ -119,28 +121,41 @@ class Stack:
     @cached_property
     def archive(self) -> Archive:
         """The bucket."""
+        from batchwatch.archive import Archive
+
         return Archive(self.client("s3"), self.bucket)
 
     @cached_property
     def catalogue(self) -> Catalogue:
         """The ledger as people ask for it."""
+        from batchwatch.cli.look.catalogue import Catalogue
+
         return Catalogue(
-            self.client("dynamodb"), self.output("LedgerTable"), self.client("s3"), self.bucket
+            self.client("dynamodb"),
+            self.output("LedgerTable"),
+            lambda: self.client("s3"),
+            self.bucket,
         )
 
     @cached_property
     def publisher(self) -> Publisher:
         """The topic."""
+        from batchwatch.publish import Publisher
+
         return Publisher(self.client("sns"), self.output("EventsTopic"))
 
     @cached_property
     def orders(self) -> Orders:
         """The archive queue."""
+        from batchwatch.orders import Orders
+
         return Orders(self.client("sqs"), queue=self.output("ArchiveQueueUrl"))
 
     @cached_property
     def prices(self) -> Prices:
         """What tokens cost, by the table and the stack's own parameter."""
+        from batchwatch.prices import prices_of
+
         return prices_of(self.parameters.get("Prices", ""))[0]
 
     def find(self, batch_id: str, account: str | None = None) -> Record:

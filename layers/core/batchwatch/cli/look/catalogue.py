@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from batchwatch.items import from_dynamodb, key_of, row_of, to_dynamodb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
@@ -28,7 +28,9 @@ _KEYS = 1000  # of the index at a time; they are short
 class Catalogue:
     """Batches of a stack."""
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str, s3: S3Client, bucket: str) -> None:
+    def __init__(
+        self, dynamodb: DynamoDBClient, table: str, s3: Callable[[], S3Client], bucket: str
+    ) -> None:
         self._dynamodb, self._table = dynamodb, table
         self._s3, self._bucket = s3, bucket
 
@@ -42,8 +44,10 @@ class Catalogue:
         return sorted({*told, *kept}) or [DEFAULT_ACCOUNT]
 
     def _folders(self, prefix: str) -> list[str]:
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self._bucket, Prefix=prefix, Delimiter="/"
+        pages = (
+            self._s3()
+            .get_paginator("list_objects_v2")
+            .paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
         )
         found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
         return [name.removeprefix(prefix).rstrip("/") for name in found]
