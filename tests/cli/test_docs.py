@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from inspect import cleandoc
 from typing import TYPE_CHECKING
@@ -116,6 +117,18 @@ def test_a_shell_completes_commands_without_asking_aws(asked: dict[str, str]) ->
     assert "track" in said.output
     assert "cancel" not in said.output
     assert calls == []
+
+
+def test_help_loads_neither_aws_nor_the_models() -> None:
+    heavy = "{'boto3', 'pydantic', 'rich'} & {*sys.modules}"
+    program = f"import sys\nfrom batchwatch.cli import app\ntry: app.app()\nfinally: print({heavy})"
+
+    said = subprocess.run(  # noqa: S603 - our own
+        [sys.executable, "-c", program, "--help"], check=True, capture_output=True, text=True
+    )
+
+    assert "doctor" in said.stdout
+    assert said.stdout.endswith("set()\n")
 
 
 def test_without_its_packages_it_says_how_to_get_them(monkeypatch: pytest.MonkeyPatch) -> None:

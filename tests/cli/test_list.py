@@ -156,9 +156,17 @@ def test_a_filter_that_matches_nothing_ever_is_a_wrong_command_line() -> None:
     assert "completed, failed, expired" in said.err
 
 
+def test_an_error_of_the_command_line_looks_like_any_other() -> None:
+    said = batchwatch("list", "--bogus")
+
+    assert said == (2, "", "error: no such option: --bogus\n  batchwatch list --help\n")
+    assert batchwatch().code == batchwatch("--stack", "other").code == 2
+
+
 def test_a_stack_that_is_not_there_is_named_with_the_way_out() -> None:
     said = batchwatch("list", "--stack", "other")
 
     assert said.code == 3
     assert "no stack 'other' in us-east-1" in said.err
     assert "--stack" in said.err
+    assert batchwatch("--json", "--stack", "other", "--region=us-east-1", "list") == said

@@ -78,7 +78,7 @@ def test_a_full_disk_is_told_of_and_a_reader_that_went_away_is_not() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "{} jobs --json | head -n 1",
+        "{} jobs --json | head -n 1; exit $((PIPESTATUS[0] != 141))",
         pytest.param("{} jobs >&-", marks=pytest.mark.full),
         pytest.param("{} track - <&-", marks=pytest.mark.full),
         pytest.param("PYTHONIOENCODING=ascii {} jobs", marks=pytest.mark.full),
@@ -89,8 +89,15 @@ def test_no_stream_that_is_closed_or_broken_off_makes_a_traceback(command: str) 
     python = shlex.join([sys.executable, "-c", _PRINTS])
 
     done = subprocess.run(  # noqa: S602 - a shell is what it is about
-        command.format(python), shell=True, check=False, capture_output=True, text=True, timeout=60
+        command.format(python),
+        shell=True,
+        executable="bash",
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
     assert "Traceback" not in done.stderr
+    assert ("PIPESTATUS" in command) <= (done.returncode == 0)
     assert done.stderr in {"", "error: standard input holds no ids\n  give one id a line\n"}

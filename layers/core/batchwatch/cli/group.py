@@ -13,6 +13,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 _OF_ALL = ("--stack", "--profile", "--region")
+_SIGPIPE = 141
+"""The exit code of the system's own tools, as a shell has it, where the reader went away."""
 
 
 class Commands(TyperGroup):
@@ -42,6 +44,10 @@ class Commands(TyperGroup):
             sys.exit(super().main(*arguments, **extra | {"standalone_mode": False}))
         except typer.TyperException as error:
             sys.exit(_told(error))
+        except SystemExit as end:  # of rich or of typer, for which it is 1
+            if not isinstance(end.__context__, BrokenPipeError):
+                raise
+            sys.exit(_SIGPIPE)
 
 
 class Plain(TyperCommand):
