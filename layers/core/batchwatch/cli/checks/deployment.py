@@ -75,7 +75,7 @@ def last_poll(visit: Visit) -> Iterator[Finding]:
     if at is None or now - at > allowed:
         at = max((line[0] for line in _lines(visit, "polled", now - allowed)), default=at)
     log = visit.stack.outputs.get("LogGroup", "LOG_GROUP")
-    way_out = f"see why: aws logs tail {log} --since 1h; docs/operations.md#nopolls"
+    way_out = f"see why: aws logs tail {log} --since 1h"
     if at is not None and now - at <= allowed:
         yield Finding(name, State.OK, f"{duration(now - at)} ago")
     elif now - visit.deployed_at < _SETTLING:

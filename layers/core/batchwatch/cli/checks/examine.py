@@ -77,7 +77,10 @@ def _rights(findings: list[Finding]) -> Finding:
         return Finding("your rights", State.OK, "enough for every check")
     found = f"you lack {', '.join(lacking)}"
     return Finding(
-        "your rights", State.NOT_CHECKED, found, "docs/cli.md tells of the stack's policies"
+        "your rights",
+        State.NOT_CHECKED,
+        found,
+        "the stack's ReadersPolicy has all but secretsmanager:GetSecretValue",
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batchwatch.cli.checks.visit import Visit
 
 _RIGHT = re.compile(r"perform: ([A-Za-z0-9-]+:[A-Za-z0-9*]+)")
-_POLICY = "docs/cli.md tells of the stack's policies"
+_POLICY = "the stack's ReadersPolicy has all but secretsmanager:GetSecretValue"
 
 
 class State(StrEnum):

@@ -106,9 +106,12 @@ def _meant(status: int) -> tuple[str, str]:
     match status:
         case HTTPStatus.BAD_REQUEST:
             again = "if the secret was changed just now, try again in five minutes"
-            return "not believed", f"{again}; docs/operations.md#webhooksrefused"
+            return (
+                "not believed",
+                f"{again}; else the stack's log says why: refused",
+            )
         case HTTPStatus.FORBIDDEN | HTTPStatus.NOT_FOUND:
             return "nobody comes through to the function", "sam deploy"
         case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.TOO_MANY_REQUESTS:
-            return "too busy", "try again; docs/operations.md#webhooks"
-    return "the function fails", "see why in its log; docs/operations.md#webhooks"
+            return "too busy", "try again in a minute"
+    return "the function fails", "see why in the stack's log: aws logs tail"
