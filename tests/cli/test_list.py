@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,7 +15,7 @@ from batchwatch.record import Change, File, FileState, Record
 from benchmarks.many import items, write
 from local.simulator import Script
 from tests.builders import CREATED, read
-from tests.command_line import batchwatch
+from tests.command_line import batchwatch, hooked
 from tests.world import ACCOUNT, client
 
 if TYPE_CHECKING:
@@ -154,6 +156,25 @@ def test_a_filter_that_matches_nothing_ever_is_a_wrong_command_line() -> None:
 
     assert said.code == 2
     assert "completed, failed, expired" in said.err
+
+
+def test_a_table_that_answers_nothing_is_asked_again_with_pauses_and_not_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.openai.add(BRIEF)
+    world.poll()
+    pauses: list[float] = []
+    monkeypatch.setattr("batchwatch.cli.look.catalogue.time.sleep", pauses.append)
+
+    def leave_out(params: dict[str, Any], **_: Any) -> Any:
+        said = {"Responses": {}, "UnprocessedKeys": json.loads(params["body"])["RequestItems"]}
+        return SimpleNamespace(status_code=200), said
+
+    with hooked("before-call.dynamodb.BatchGetItem", leave_out):
+        said = batchwatch("list", "--json")
+
+    assert said.code == 5
+    assert len({*pauses}) == len(pauses) == 6
 
 
 def test_an_error_of_the_command_line_looks_like_any_other() -> None:

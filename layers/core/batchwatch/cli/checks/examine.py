@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
 from batchwatch.accounts import read_accounts
@@ -85,7 +84,7 @@ def _rights(findings: list[Finding]) -> Finding:
 
 
 def _tell(out: Output, finding: Finding) -> None:
-    found, way_out = clean(finding.found, 1000), clean(finding.way_out, 1000)
+    found, way_out = clean(finding.found, 1000).rstrip(" :"), clean(finding.way_out, 1000)
     if out.as_json:
         out.emit(
             {"check": finding.check, "state": finding.state, "found": found, "way_out": way_out}
@@ -114,16 +113,16 @@ def ask(stack: Stack, out: Output, name: str | None, file_id: str | None) -> Non
     if file_id is None:
         out.note("no small output is archived to try downloads with; name one by --file")
     out.note(f"asking {account.base_url}; this only reads, and costs nothing")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("question", no_wrap=True)
-    table.add_column("answer")
+    rows = [("question", "answer")]
     with Probe(account) as probe:
         for answer in _asked(probe, file_id):
             question, told = answer.question, clean(answer.answer)
             if out.as_json:
                 out.emit({"question": question, "answer": told, "details": answer.details})
-            table.add_row(Text(question), Text(told))
-        out.show(table)
+            rows.append((question, told))
+        width = max(len(question) for question, _ in rows)
+        for question, told in rows:
+            out.show(f"{question:<{width}}  {told}".rstrip())
         out.note(
             f"{plural(probe.requests, 'request')}, {size(probe.bytes)} of files; nothing changed"
         )

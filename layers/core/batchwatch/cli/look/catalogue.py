@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import heapq
 import math
+import random
+import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.items import from_dynamodb, key_of, row_of, to_dynamodb
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ACCOUNT = "default"
 _AT_ONCE = 100  # keys that one BatchGetItem takes at most
+_TRIES = 6  # in a row that bring nothing; at most 6 s
 _KEYS = 1000  # of the index at a time; they are short
 
 
@@ -92,14 +96,17 @@ class Catalogue:
         `latest`: with all that was written until now, where an older state would mislead; it
         costs twice as much.
         """
-        left = [key_of(*key) for key in keys]
+        left, refused = [key_of(*key) for key in keys], 0
         while left:
             some, left = left[:_AT_ONCE], left[_AT_ONCE:]
             answer = self._dynamodb.batch_get_item(
                 RequestItems={self._table: {"Keys": some, "ConsistentRead": latest}}
             )
             yield from (_row(item) for item in answer["Responses"].get(self._table, []))
-            left += _unprocessed(answer, self._table)
+            again = _unprocessed(answer, self._table)
+            refused = refused + 1 if len(again) == len(some) else int(bool(again))
+            _pause(refused)
+            left += again
 
     def _rows(self, keys: Iterator[_Key], at_once: int) -> Iterator[Row]:
         """Give the rows of keys in their order, without those that are gone by now."""
@@ -157,6 +164,15 @@ def _key(item: dict[str, Any], account: str) -> _Key:
 
 def _newest_first(key: _Key) -> float:
     return -key[0]
+
+
+def _pause(refused: int) -> None:
+    """Wait before keys are asked for again; CommandError where that does not help."""
+    if refused > _TRIES:
+        cause = "AWS has too much to do for BatchGetItem"
+        raise CommandError(Code.LATER, cause, "try again in a minute")
+    if refused:
+        time.sleep(random.uniform(0, 0.05 * 2**refused))  # noqa: S311 - spreads the load only
 
 
 def _unprocessed(answer: Any, table: str) -> list[dict[str, Any]]:
