@@ -68,6 +68,7 @@ def _interrupt(*_: object) -> None:
     """Stop once, and let nothing disturb the stopping."""
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(how, signal.SIG_IGN)
+    os.write(2, "stopping …\n".encode())  # a print may be under way
     raise KeyboardInterrupt
 
 

@@ -235,7 +235,10 @@ class Run:
 
     def _stay(self, service: Service, listener: Subscriber) -> None:
         """Go on until Ctrl-C, which then is a good end."""
-        self.screen.note("Everything goes on until Ctrl-C.")
+        self.screen.note(
+            "Everything goes on until Ctrl-C. To look at it from another terminal:\n"
+            f"  export {service.variables}\n  uv run batchwatch list"
+        )
         with suppress(KeyboardInterrupt):
             while True:
                 self._look_at(self._tick(service), service)
@@ -292,7 +295,7 @@ class Run:
                 if self.sent:
                     self.sent.take(message, self.screen)
                 continue
-            batch = self.batches.setdefault(subject, Batch(subject, subject[:18]))
+            batch = self.batches.get(subject) or self._heard_of(subject)
             self.screen.event(batch, batch.take(message, listener.heard_at[message]))
         for mail in self.notices.news() if self.notices else []:
             self.screen.mail(mail)
@@ -306,6 +309,12 @@ class Run:
         if self.sent:
             self.screen.sending(self.sent.files)
         return bool(messages)
+
+    def _heard_of(self, batch_id: str) -> Batch:
+        """Take in a batch that is new; one of a file has its name at once."""
+        names = self.sent.look() if self.sent else {}
+        self.batches[batch_id] = Batch(batch_id, names.get(batch_id, batch_id[:18]))
+        return self.batches[batch_id]
 
     def left_running(self) -> list[str]:
         """The batches that go on at a real API, once nothing here follows them any more."""

@@ -252,7 +252,10 @@ def test_ctrl_c_stops_everything_that_was_started(
     process.send_signal(how)
     _, errors = process.communicate(timeout=60)
 
-    assert (process.returncode, errors) == (130, "stopped; nothing is left running here\n")
+    assert (process.returncode, errors) == (
+        130,
+        "stopping …\nstopped; nothing is left running here\n",
+    )
     assert alive(marked) == []
 
 
