@@ -191,3 +191,9 @@ def test_a_stack_that_is_not_there_is_named_with_the_way_out() -> None:
     assert "no stack 'other' in us-east-1" in said.err
     assert "--stack" in said.err
     assert batchwatch("--json", "--stack", "other", "--region=us-east-1", "list") == said
+
+
+def test_a_command_to_type_next_leads_to_the_same_stack() -> None:
+    said = batchwatch("show", "batch_x", "--region", "us-east-1", BATCHWATCH_STACK="batchwatch")
+
+    assert "batchwatch track batch_x --region us-east-1\n" in said.err

@@ -83,12 +83,19 @@ def add(app: typer.Typer, each: Command) -> None:
 
     @wraps(each.run)
     def run(
-        *, name: str, profile: str | None, region: str | None, as_json: bool, **own: Any
+        *,
+        context: typer.Context,
+        name: str,
+        profile: str | None,
+        region: str | None,
+        as_json: bool,
+        **own: Any,
     ) -> None:
         out = Output(as_json=as_json)
+        given = _given(context, stack=name, profile=profile, region=region)
         code: Code | None
         try:
-            code = each.run(Stack(name, profile, region), out, **own)
+            code = each.run(Stack(name, profile, region, given), out, **own)
         except (Exception, KeyboardInterrupt) as error:
             trouble = trouble_of(error)
             if trouble is None:
@@ -97,7 +104,20 @@ def add(app: typer.Typer, each: Command) -> None:
             code = trouble.code
         raise typer.Exit(code or Code.WELL)
 
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + common
+    called = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    parameters = [called] + [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + common
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     app.command(each.name, cls=Plain)(run)
+
+
+def _given(context: typer.Context, **said: str | None) -> list[str]:
+    """Return the options that are on the command line, as others of the environment stay."""
+    return [
+        word
+        for option, value in said.items()
+        if str(context.get_parameter_source("name" if option == "stack" else option)).endswith(
+            "COMMANDLINE"
+        )
+        for word in (f"--{option}", str(value))
+    ]

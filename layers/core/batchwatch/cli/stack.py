@@ -6,6 +6,7 @@ used, as the help and the completion of a command need none of it.
 
 from __future__ import annotations
 
+import shlex
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from batchwatch.cli.ids import usable
 from batchwatch.cli.trouble import Code, CommandError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from batchwatch.archive import Archive
     from batchwatch.cli.look.catalogue import Catalogue
@@ -38,9 +39,20 @@ _PATIENT = _CONFIG | {"read_timeout": 910, "tcp_keepalive": True}
 class Stack:
     """One stack in one account and region of AWS; nothing is asked until it is needed."""
 
-    def __init__(self, name: str, profile: str | None = None, region: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        profile: str | None = None,
+        region: str | None = None,
+        given: Sequence[str] = (),
+    ) -> None:
+        """Name it; `given`: the options on the command line that lead to it."""
         self.name = name
-        self._profile, self._region = profile, region
+        self._profile, self._region, self._given = profile, region, given
+
+    def command(self, *words: str) -> str:
+        """Return a command that looks at the same stack, as a person can type it."""
+        return shlex.join(["batchwatch", *words, *self._given])
 
     @cached_property
     def client(self) -> Any:
@@ -178,7 +190,7 @@ class Stack:
             raise CommandError(
                 Code.NOT_FOUND,
                 f"{where} knows no batch {', '.join(unknown)}",
-                f"if OpenAI has it, put it under watch: batchwatch track {unknown[0]}",
+                f"if OpenAI has it, put it under watch: {self.command('track', unknown[0])}",
             )
         return [by_id[batch_id] for batch_id in wanted]
 
