@@ -161,9 +161,9 @@ def stranger() -> Any:
         return session
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def empty() -> Iterator[None]:
-    """A deployed stack that has not seen a batch yet; one for all that look for one there."""
+    """A deployed stack that has not seen a batch yet."""
     with ExitStack() as stack:
         stack.enter_context(aws_in_memory())
         openai = stack.enter_context(SimulatedOpenAI(key=KEY))
