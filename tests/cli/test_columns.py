@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 from rich.cells import cell_len
 
-from batchwatch.cli.look import table
+from batchwatch.cli.follow.progress import of_batch
+from batchwatch.cli.look import detail, table
 from batchwatch.cli.look.columns import Layout, fit
 from batchwatch.items import Row
 from batchwatch.prices import prices_of
@@ -60,6 +61,28 @@ def test_with_room_everything_is_said_in_full() -> None:
 
     assert layout.head.split() == ["id", "name", "status", "age", "progress", "errors"]
     assert "32,200/50,000" in line
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "said", "short", "style"),
+    [
+        (60, 0, "60/60 ok", "100% ok", "green"),
+        (59, 1, "59/60 ok", "98% ok", "yellow"),
+        (0, 60, "0/60 ok", "0% ok", "red"),
+    ],
+)
+def test_of_what_has_ended_it_says_how_much_succeeded(
+    good: int, bad: int, said: str, short: str, style: str
+) -> None:
+    batch = read("completed", request_counts=counts(60, good, bad))
+    known = Record(account="a", batch_id=batch.id, batch=batch, status=batch.status)
+
+    cells = table.cells(Row(known), PRICES, 0)
+
+    assert cells["progress"][:2] == (said, short)
+    assert cells["status"].style == style
+    assert detail.page(known, PRICES, [], 0)[1].style == style
+    assert of_batch(known, PRICES).reason == ("" if good else "no request succeeded")
 
 
 def test_an_id_wider_than_the_terminal_is_not_cut() -> None:

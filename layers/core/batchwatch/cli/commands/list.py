@@ -86,9 +86,10 @@ def show_list(  # noqa: PLR0913 - one each
     """List batches, the newest first.
 
     Shows of each its id, the name that its metadata gives it, status, age, how many of its
-    requests are done, how many failed, what it cost (of those that have ended, at list prices),
-    and whether its files are in the bucket. A narrow terminal has short forms or fewer of these;
-    ids are never cut, and where no terminal is, everything is there in full.
+    requests are done (of those that have ended: how many are ok, as they succeeded), how many
+    failed, what it cost (of those that have ended, at list prices), and whether its files are in
+    the bucket. A narrow terminal has short forms or fewer of these; ids are never cut, and where
+    no terminal is, everything is there in full.
 
     Age and --since are answered by an index, however many batches there are; --status open, new,
     validating, in_progress, finalizing and cancelling by the index of those with work left. Other

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from batchwatch.cli.follow.pace import run_of
 from batchwatch.cli.look import view
+from batchwatch.events import outcome
 from batchwatch.notify.digest import title
-from batchwatch.notify.wording import clean
+from batchwatch.notify.wording import clean, plural
 from batchwatch.submit.job import FINAL, UNSENT, Job, Outcome, PartState, Stage
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def of_job(job: Job, batches: Mapping[str, Record]) -> Seen:
     completed = sum(p.completed or 0 for p in job.parts) + sum(c.completed or 0 for c in counts)
     failed = sum(p.failed or 0 for p in job.parts) + sum(c.failed or 0 for c in counts)
     over, done, status = job.stage is Stage.DONE, completed + failed, view.status_of_job(job)
-    good = not over or (job.outcome is Outcome.COMPLETED and done >= job.requests)
+    answered = completed > 0 and done >= job.requests
+    good = not over or (job.outcome is Outcome.COMPLETED and answered)
     runs = [run_of(record) if record else None for record in live.values()]
     known = tuple(run for run in runs if run)
     said = {
@@ -137,6 +139,9 @@ def of_job(job: Job, batches: Mapping[str, Record]) -> Seen:
         "files": {role.value: view.said_of_file(file) for role, file in job.merged.items()},
     }
     reasons = [job.reason, *(part.reason for part in job.parts)]
+    if not good:
+        left = _unanswered(job.requests - done)
+        reasons.append(left if completed else "no request succeeded")
     return Seen(
         "job",
         job.job_id,
@@ -174,9 +179,23 @@ def _stalls(known: Record) -> bool:
 
 def _reason(known: Record) -> str:
     """Say the first thing that went wrong: an error of the batch, or of a file."""
-    errors = known.batch.errors.data if known.batch and known.batch.errors else []
-    files = [f"{role}: {file.reason}" for role, file in known.files.items() if file.reason]
-    return clean(next((e.message or e.code or "" for e in errors), "") or next(iter(files), ""))
+    batch = known.batch
+    errors = batch.errors.data if batch and batch.errors else []
+    reasons = [e.message or e.code or "" for e in errors[:1]]
+    reasons += [f"{role}: {file.reason}" for role, file in known.files.items() if file.reason]
+    if batch and known.terminal and not view.good(known):
+        reasons.append(
+            "no request succeeded"
+            if outcome(batch) == "none"
+            else _unanswered(batch.counts.unfinished if batch.counts else 0)
+        )
+    return clean(next(filter(None, reasons), ""))
+
+
+def _unanswered(count: int) -> str:
+    if not count:
+        return ""
+    return f"{plural(count, 'request')} {'was' if count == 1 else 'were'} never answered"
 
 
 def parts_of(job: Job) -> str:

@@ -196,11 +196,18 @@ def _fitting(cells: Sequence[dict[str, str]], width: int) -> dict[str, int]:
     return wide
 
 
+def _style(seen: Seen) -> str:
+    if seen.status == "completed" and seen.good:
+        return "yellow" if seen.errors or seen.done < seen.total else "green"
+    bad = "red" if seen.trouble and seen.ended else ""
+    return bad if seen.status == "completed" else STYLE.get(seen.status, bad)
+
+
 def _drawn(title: str, text: str, seen: Seen) -> Any:
     if title == "":
         return ProgressBar(total=seen.total or 1, completed=seen.done)
     if title == "status":
-        return Text(text, style=STYLE.get(text, "red" if seen.trouble and seen.ended else ""))
+        return Text(text, style=_style(seen))
     if title == "errors":
         return Text(text, style="red")
     bad = title == "files" and text == "incomplete"

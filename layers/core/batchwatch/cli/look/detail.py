@@ -185,7 +185,7 @@ def page(known: Record, prices: Prices, told: Sequence[Told], now: float) -> lis
     batch_id = clean(known.batch_id, 512)
     name = title(batch) if batch else batch_id
     lines = [Line(batch_id if name == batch_id else f"{name}  {batch_id}", "bold")]
-    lines.append(Line(clean(read, 60), view.STYLE.get(status, "")))
+    lines.append(Line(clean(read, 60), view.style_of(known)))
     lines += [Line(f"  ! {text}", "red") for text in problems(known, told)]
     lines += [Line(f"  → {text}") for text in what_next(known)]
     lines.append(Line(""))

@@ -66,7 +66,7 @@ def cells(row: Row, prices: Prices, now: float) -> dict[str, Cell]:
         "id": Cell(clean(known.batch_id, 512)),
         "account": Cell(clean(known.account, 40)),
         "name": Cell(clean(trouble) if trouble else "" if name == known.batch_id else name),
-        "status": Cell(clean(status, 20), style=view.STYLE.get(status, "")),
+        "status": Cell(clean(status, 20), style="red" if trouble else view.style_of(known)),
         "age": _age(now - known.created_at) if known.created_at is not None else Cell(""),
         "progress": _progress(known),
         "errors": _errors(known),
@@ -82,12 +82,15 @@ def _age(seconds: float) -> Cell:
 
 
 def _progress(known: Record) -> Cell:
+    """How many requests are done; of a batch that has ended, how many of them succeeded."""
     counts = known.batch and known.batch.counts
     if not counts:
         return Cell("")
+    count, ok = ((counts.completed or 0), " ok") if known.terminal else (counts.done, "")
     total = counts.total or 0
-    share = min(100, counts.done * 100 // total) if total else 0
-    return Cell(f"{number(counts.done)}/{number(total)}", f"{share}%")
+    share = min(100, count * 100 // total) if total else 0
+    short = f"{share}%" if share or not count else "<1%"
+    return Cell(f"{number(count)}/{number(total)}{ok}", short + ok)
 
 
 def _errors(known: Record) -> Cell:

@@ -25,7 +25,8 @@ STYLE = {
     "cancelled": "yellow",
     "cancelling": "yellow",
 }
-"""Colours by status; a word stands beside each."""
+"""Colours by status; a word stands beside each. Of a completed one, see `style_of`."""
+_COMPLETED = {"none": "red", "some": "yellow"}
 UNREADABLE = "unreadable"
 
 _MOST = 10**15
@@ -40,6 +41,13 @@ def status_of(known: Record) -> str:
     if known.lost:
         return "lost"
     return known.last_status or (known.batch.named_status if known.batch else "new")
+
+
+def style_of(known: Record) -> str:
+    """Return the colour of its status; `completed` is green where every request succeeded."""
+    status = status_of(known)
+    how = outcome(known.batch) if status == "completed" and known.batch else None
+    return _COMPLETED.get(how or "", STYLE.get(status, ""))
 
 
 def status_of_job(job: Job) -> str:
