@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from batchwatch.batch import Status
-from batchwatch.cli.follow.following import Until, follow, out_of_time, paces_of, watch
+from batchwatch.cli.follow.following import Until, follow, out_of_time, paces_of, verdict, watch
 from batchwatch.cli.follow.screen import Lines
 from batchwatch.cli.follow.watched import Chosen, Everything
 from batchwatch.cli.output import Output
@@ -85,7 +85,9 @@ def test_a_job_is_one_line_over_all_its_parts(
     assert "0/2 parts" in lines[0]
 
 
-def test_the_exit_code_is_that_of_the_worst_and_names_it(world: World) -> None:
+def test_the_exit_code_is_that_of_the_worst_and_names_it(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     good, bad = world.batch(GOOD), world.batch(BAD)
     for _ in range(9):
         world.poll(after=20)
@@ -99,7 +101,12 @@ def test_the_exit_code_is_that_of_the_worst_and_names_it(world: World) -> None:
     assert good not in both.err
     assert [o["status"] for o in both.objects if o["id"] == bad] == ["failed"]
     assert {o["kind"] for o in both.objects} == {"batch"}
-    assert alone.code == 0
+    assert (alone.code, alone.err) == (0, "")
+    (seen,) = Chosen(Stack("batchwatch"), [good]).look()
+    partly = seen._replace(errors=5)
+    assert verdict(Output(), [partly]) == Code.WELL
+    hint = f"5 of 1,000 requests of nightly failed: batchwatch fetch {good} --role error\n"
+    assert capsys.readouterr().err == hint
     assert batchwatch("watch").err == "nothing is open: every batch is over\n"
     assert batchwatch("watch").code == 0
 

@@ -63,8 +63,9 @@ def watch_them(  # noqa: PLR0913 - each is an option
 
     Ctrl-C ends the watching only: batches go on, and are announced and archived all the same.
 
-    Exit code: 0 all completed with answers and all files; 1 some did not, and are named; 5 after
-    --timeout, what is still open is named; 130 after Ctrl-C.
+    Exit code: 0 all completed with answers and all files, even if some requests failed, which is
+    told on stderr; 1 some did not, and are named; 5 after --timeout, what is still open is named;
+    130 after Ctrl-C.
     """  # noqa: D301 - the mark that keeps lines in the help
     wanted = ids_of(ids, sys.stdin) if ids else None
     source = Chosen(stack, wanted, account) if wanted else Everything(stack, account)

@@ -166,7 +166,7 @@ def cancelling(still: Sequence[Seen]) -> str:
 
 
 def verdict(out: Output, seen: Sequence[Seen]) -> Code:
-    """Name each that came to no good end; return the exit code."""
+    """Name each that came to no good end, and what failed in those that did; return the code."""
     bad = [each for each in seen if not each.good]
     for each in bad:
         why = f": {each.reason}" if each.reason else ""
@@ -174,6 +174,14 @@ def verdict(out: Output, seen: Sequence[Seen]) -> Code:
         out.note(f"{each.id}{called}: {progress(each)}{why}")
     if len(bad) > 1:
         out.note(f"{len(bad)} of {len(seen)} did not end well")
+    partly = [each for each in seen if each.good and each.ended and each.errors]
+    for each in partly[:_NAMED]:
+        out.note(
+            f"{number(each.errors)} of {plural(each.total, 'request')} of {each.name} failed:"
+            f" batchwatch fetch {each.id} --role error"
+        )
+    if len(partly) > _NAMED:
+        out.note(f"and some of {len(partly) - _NAMED} more: batchwatch list")
     return Code.BAD_NEWS if bad else Code.WELL
 
 
