@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from batchwatch.batch import Role
+from batchwatch.cli.follow.progress import of_job
 from batchwatch.cli.look import detail, job_detail
 from batchwatch.cli.look.history import history, timeline
 from batchwatch.cli.look.kept import Kept
 from batchwatch.events import make_event
 from batchwatch.prices import prices_of
 from batchwatch.record import File, FileState, Record
-from batchwatch.submit.job import Held, Job, Part, PartState, Stage
+from batchwatch.submit.job import Held, Job, Outcome, Part, PartState, Stage
 from batchwatch.submit.unrun import Why
 from tests.builders import BATCH, CREATED, errors, read
 
@@ -138,3 +139,27 @@ def test_a_job_tells_why_each_part_waits_and_how_far_the_others_are() -> None:
     assert any("waits: token limit; tried again in 5 min" in line for line in lines)
     assert [part["status"] for part in said["parts"]] == ["in_progress", None]
     assert said["parts"][1]["reason"] == "token_limit"
+    assert said["outcome"] is None
+
+
+@pytest.mark.parametrize(
+    ("completed", "rejected", "outcome", "style"),
+    [
+        (9, 0, "all", "green"),
+        (9, 1, "some", "yellow"),
+        (1, 0, "some", "yellow"),
+        (0, 0, "none", "red"),
+    ],
+)
+def test_a_job_has_the_outcome_of_its_requests(
+    completed: int, rejected: int, outcome: str, style: str
+) -> None:
+    part = Part(number=1, key="a", endpoint="/v1/responses", model="m", requests=9, size=1,
+                completed=completed, failed=9 - completed)  # fmt: skip
+    job = Job(job_id="job_" + "0" * 24, key="inbox/q.jsonl", arrived=CREATED, stage=Stage.DONE,
+              outcome=Outcome.COMPLETED, requests=9, rejected=rejected, parts=(part,))  # fmt: skip
+
+    seen, page = of_job(job, {}), job_detail.page(job, "bucket", {}, [], NOW)
+
+    assert (seen.said["outcome"], page[1].style, seen.good) == (outcome, style, completed > 0)
+    assert (seen.reason == "no request succeeded") is (outcome == "none")

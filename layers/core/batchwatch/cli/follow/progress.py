@@ -125,7 +125,7 @@ def of_job(job: Job, batches: Mapping[str, Record]) -> Seen:
         "account": job.account,
         "key": job.key,
         "status": status,
-        "outcome": job.outcome,
+        "outcome": view.outcome_of_job(job),
         "over": over,
         "arrived_at": view.iso(job.arrived),
         "requests": {"total": job.requests, "completed": completed, "failed": failed},

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     Batches = Mapping[str, Record]
     """What the ledger has of the batches of a job, by their ids."""
 
-_STYLE = {"completed": "green", "refused": "red", "cancelled": "yellow", "waiting": "yellow"}
 _TOLD_OF = {"Reason", "Since", "Rejected", "Lost"}
 _UNSENT = {*UNSENT, PartState.SENDING}
 
@@ -103,7 +102,7 @@ def page(job: Job, bucket: str, batches: Batches, told: Sequence[Told], now: flo
     """Return what people read, problems first."""
     status, job_id = view.status_of_job(job), clean(job.job_id)
     name = clean(job.key.rpartition("/")[2], 80)
-    lines = [Line(f"{name}  {job_id}", "bold"), Line(status, _STYLE.get(status, ""))]
+    lines = [Line(f"{name}  {job_id}", "bold"), Line(status, view.style_of_job(job))]
     lines += [Line(f"  ! {text}", "red") for text in problems(job, told)]
     lines += [Line(f"  → {text}") for text in what_next(job, told)]
     lines += [

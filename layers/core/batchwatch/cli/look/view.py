@@ -62,6 +62,29 @@ def status_of_job(job: Job) -> str:
     return "waiting" if job.waiting else "in_progress" if job.parts and sent else job.stage.value
 
 
+def outcome_of_job(job: Job) -> str | None:
+    """How much of a job that is over succeeded: all, some, none; as its last event has it.
+
+    Lines set aside did not, nor is all there where a merged file is not.
+    """
+    if job.stage is not Stage.DONE:
+        return None
+    completed = sum(part.completed or 0 for part in job.parts)
+    lost = any(file.state in _LOST for file in job.merged.values())
+    lacking = lost or job.rejected or any(part.reason for part in job.parts)
+    if 0 < completed == job.requests and not lacking:
+        return "all"
+    return "some" if completed else "none"
+
+
+def style_of_job(job: Job) -> str:
+    """Return the colour of its status; `completed` is green where every request succeeded."""
+    status = status_of_job(job)
+    usual = {"refused": "red", "waiting": "yellow"}.get(status, STYLE.get(status, ""))
+    how = outcome_of_job(job) if status == "completed" else None
+    return _COMPLETED.get(how or "", usual)
+
+
 def files_of(known: Record) -> str:
     """Say in a word what became of the files: archived, archiving, incomplete; empty before."""
     if not known.files:
