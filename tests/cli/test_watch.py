@@ -127,7 +127,10 @@ def test_what_nobody_knows_is_not_found() -> None:
 
     assert unknown.code == 3
     assert "knows no job job_0" in unknown.err
-    assert batchwatch("watch", "batch_unheard_of").code == 3
+    odd, well_formed = batchwatch("watch", "nope"), "batch_" + "7" * 32
+    assert (odd.code, "batchwatch track" in odd.err, "in full" in odd.err) == (3, False, True)
+    hint = f"batchwatch track --account research {well_formed}\n"
+    assert batchwatch("watch", well_formed, "--account", "research").err.endswith(hint)
 
 
 def test_the_last_status_is_enough_if_that_is_wanted(world: World) -> None:

@@ -186,11 +186,13 @@ class Stack:
             cause = f"several accounts have a batch {several}"
             raise CommandError(Code.USAGE, cause, "say which one: --account")
         if unknown := [batch_id for batch_id in wanted if batch_id not in by_id]:
+            from batchwatch.cli.look.unknown import way_out
+
             where = f"account {account!r}" if account else f"the stack {self.name!r}"
             raise CommandError(
                 Code.NOT_FOUND,
                 f"{where} knows no batch {', '.join(unknown)}",
-                f"if OpenAI has it, put it under watch: {self.command('track', unknown[0])}",
+                way_out(unknown, account, self.command),
             )
         return [by_id[batch_id] for batch_id in wanted]
 
