@@ -75,12 +75,16 @@ def test_a_job_is_shown_with_its_parts_and_why_it_was_refused(world: World) -> N
     refused = world.drop("bad.jsonl", b"nonsense\n")
     world.submit()
     world.tick()
+    world.poll(after=1)
 
     (good,) = batchwatch("show", sent, "--json").objects
     people = batchwatch("show", sent).out
     bad = batchwatch("show", refused).out
 
     assert good["parts"][0]["batch_id"] in people
+    (part,) = batchwatch("show", good["parts"][0]["batch_id"], "--json").objects
+    said = batchwatch("show", part["id"]).out
+    assert (part["job"], f"{sent} part 1" in said, "By hand" in said) == (sent, True, False)
     assert good["requests"]["total"] == 3
     assert [each["type"] for each in good["history"]] == ["job.submitted"]
     assert bad.splitlines()[1] == "refused"

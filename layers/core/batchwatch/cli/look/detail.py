@@ -229,7 +229,10 @@ def _of_batch(known: Record, batch: Batch, prices: Prices, now: float) -> list[L
         lines.append(fact("Made", f"{at(batch.created_at)} ({took})"))
     if batch.expires_at is not None and not batch.status.terminal:
         lines.append(fact("Expires", at(batch.expires_at)))
-    lines += [fact("By hand", "registered with track")] if known.tracked else []
+    if job := view.job_of(known):
+        lines.append(fact("Job", f"{job[0]} part {job[1]}"))
+    elif known.tracked:
+        lines.append(fact("By hand", "registered with track"))
     lines += block("Stages", [_stage(stage) for stage in stages(batch)])
     metadata = batch.metadata or {}
     return lines + block(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from batchwatch.events import outcome
 from batchwatch.record import FileState
-from batchwatch.submit.job import UNSENT, Stage
+from batchwatch.submit.job import UNSENT, Stage, is_job_id
+from batchwatch.submit.unrun import MARK
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
@@ -111,6 +112,14 @@ def over(known: Record) -> bool:
     return known.abandoned or known.lost or (known.terminal and known.archived)
 
 
+def job_of(known: Record) -> tuple[str, str] | None:
+    """Return the job and the number of the part that a batch is of, if it is of one."""
+    mark = str(((known.batch and known.batch.metadata) or {}).get(MARK, ""))
+    job_id, _, part = mark.partition("/")
+    number = part.partition("/")[0].lstrip("0")
+    return (job_id, number) if is_job_id(job_id) and number.isdecimal() else None
+
+
 def seconds_left(known: Record) -> float | None:
     """Estimate from its pace until it was last seen how long the requests will take from then."""
     batch = known.batch
@@ -128,7 +137,7 @@ def seconds_left(known: Record) -> float | None:
 
 def said(known: Record, prices: Prices) -> dict[str, Any]:
     """A batch as one JSON object: what is known, with times in ISO 8601 and UTC; dollars."""
-    batch, left = known.batch, seconds_left(known)
+    batch, left, job = known.batch, seconds_left(known), job_of(known)
     cost = prices.cost(batch) if batch else None
     return {
         "kind": "batch",
@@ -149,6 +158,7 @@ def said(known: Record, prices: Prices) -> dict[str, Any]:
         "files": {str(role): said_of_file(file) for role, file in known.files.items()},
         "stalled": sorted(known.stalled),
         "tracked": known.tracked,
+        "job": job[0] if job else None,
     }
 
 
