@@ -50,10 +50,12 @@ def test_every_line_fits_and_has_the_whole_id(room: int, several: bool) -> None:
     assert all(BATCH in line for line in lines)
 
 
-def test_eighty_columns_have_room_for_everything_but_names() -> None:
-    layout, _ = shown([row(), row(status="completed")], 80)
+def test_eighty_columns_have_room_for_names() -> None:
+    layout, lines = shown([row(), row(name="nightly-summaries", status="completed")], 80)
 
-    assert layout.head.split() == ["id", "status", "age", "done", "err", "cost"]
+    assert layout.head.split() == ["id", "name", "status", "age", "done"]
+    assert "nightly-sum" in lines[1]
+    assert "err" in shown([row()], 90)[0].head
 
 
 def test_with_room_everything_is_said_in_full() -> None:

@@ -36,17 +36,18 @@ STEPS = (
     Step("shorten", "errors"),
     Step("shorten", "cost"),
     Step("cut", "account", 8),
-    Step("cut", "name", 8),
-    Step("drop", "name"),
-    Step("drop", "account"),
-    Step("narrow"),
     Step("drop", "cost"),
-    Step("drop", "age"),
-    Step("drop", "errors"),
     Step("drop", "files"),
+    Step("cut", "name", 12),
+    Step("drop", "errors"),
+    Step("drop", "age"),
+    Step("narrow"),
+    Step("cut", "name", 8),
+    Step("drop", "account"),
     Step("drop", "progress"),
+    Step("drop", "name"),
 )
-"""What is given up, in this order, where the terminal is narrow."""
+"""What is given up, in this order, where the terminal is narrow; the name is what people know."""
 _IN_SHORT = {"archived": "yes", "archiving": "…", "incomplete": "lost"}
 
 
