@@ -152,10 +152,13 @@ def test_nothing_found_names_the_filters_and_is_no_failure(world: World) -> None
 
 
 def test_a_filter_that_matches_nothing_ever_is_a_wrong_command_line() -> None:
-    said = batchwatch("list", "--status", "done")
+    said = batchwatch("list", "--status", "done", "--stack", "no-such-stack")
+    bash = {"_BATCHWATCH_COMPLETE": "complete_bash", "COMP_WORDS": "batchwatch list --status ca"}
+    completed = batchwatch(**bash, COMP_CWORD="3").out
 
     assert said.code == 2
     assert "completed, failed, expired" in said.err
+    assert completed.split() == ["cancelling", "cancelled"]
 
 
 def test_a_table_that_answers_nothing_is_asked_again_with_pauses_and_not_for_ever(

@@ -13,7 +13,7 @@ from rich.text import Text
 from batchwatch.cli.command import command
 from batchwatch.cli.look import table, view
 from batchwatch.cli.look.columns import fit
-from batchwatch.cli.look.filters import Filters, read_filters
+from batchwatch.cli.look.filters import STATUSES, Filters, read_filters
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.notify.wording import clean, plural
@@ -38,6 +38,7 @@ def show_list(  # noqa: PLR0913 - one each
             "--status",
             "-s",
             metavar="STATUS",
+            autocompletion=lambda: [*STATUSES],
             help="Only those in this status; repeatable. Any of OpenAI's (validating, "
             "in_progress, finalizing, completed, failed, expired, cancelling, cancelled), or open "
             "(work is left), new (not seen yet), lost (OpenAI knows it no more), incomplete (a "
