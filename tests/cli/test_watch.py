@@ -33,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("stack")
 GOOD = Script(name="nightly", endpoint="/v1/responses", requests=1000, ends="completed", running=40)
 BAD = Script(name="labels", endpoint="/v1/responses", requests=10, ends="failed", validating=30)
 QUIET = Until(every=1)
+_ODD_JOB = {"job_id": "job_odd", "open": "yes", "place": "0", "job": "rubbish"}
 
 
 def minute_passes(world: World) -> Callable[[float], None]:
@@ -115,8 +116,14 @@ def test_when_the_time_is_over_it_says_what_is_open(world: World) -> None:
     batch_id = world.batch(GOOD)
     world.poll(after=1)
 
+    world.runtime.dynamodb.put_item(
+        TableName=world.environment["BATCHWATCH_JOBS"],
+        Item={name: {"S": text} for name, text in _ODD_JOB.items()},
+    )
+
     said = batchwatch("watch", "--timeout", "0")
 
+    assert said.err.count("not watched: a job job_odd cannot be read") == 1
     assert said.code == 5
     assert f"1 of 1 still open after 0 s: {batch_id} in_progress 0/1,000" in said.err
     assert f"batchwatch watch {batch_id}" in said.err
@@ -127,6 +134,7 @@ def test_what_nobody_knows_is_not_found() -> None:
 
     assert unknown.code == 3
     assert "knows no job job_0" in unknown.err
+    assert [batchwatch("watch", o, "nan").code for o in ("--every", "--timeout")] == [2, 2]
     odd, well_formed = batchwatch("watch", "nope"), "batch_" + "7" * 32
     assert (odd.code, "batchwatch track" in odd.err, "in full" in odd.err) == (3, False, True)
     hint = f"batchwatch track --account research {well_formed}\n"

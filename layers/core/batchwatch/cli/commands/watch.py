@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Annotated
 
@@ -15,6 +16,12 @@ from batchwatch.cli.ids import ids_of
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code
+
+
+def _a_number(seconds: float | None) -> float | None:
+    if seconds is not None and not math.isfinite(seconds):  # nan is within any bounds
+        raise typer.BadParameter(f"{seconds} is no number of seconds")
+    return seconds
 
 
 @command("watch")
@@ -33,12 +40,23 @@ def watch_them(  # noqa: PLR0913 - each is an option
     account: AccountName = None,
     every: Annotated[
         float,
-        typer.Option("--every", min=0.1, max=3600, metavar="SECONDS", help="How often to look."),
+        typer.Option(
+            "--every",
+            min=0.1,
+            max=3600,
+            metavar="SECONDS",
+            callback=_a_number,
+            help="How often to look.",
+        ),
     ] = 2.0,
     timeout: Annotated[
         float | None,
         typer.Option(
-            "--timeout", min=0, metavar="SECONDS", help="Stop watching after so long; exit code 5."
+            "--timeout",
+            min=0,
+            metavar="SECONDS",
+            callback=_a_number,
+            help="Stop watching after so long; exit code 5.",
         ),
     ] = None,
     until_ended: Annotated[
@@ -69,8 +87,12 @@ def watch_them(  # noqa: PLR0913 - each is an option
     """  # noqa: D301 - the mark that keeps lines in the help
     wanted = ids_of(ids, sys.stdin) if ids else None
     source = Chosen(stack, wanted, account) if wanted else Everything(stack, account)
-    with screen_for(out) as screen:
-        seen = watch(screen, source, Until(every, timeout, until_ended), paces_of(stack))
+    try:
+        with screen_for(out) as screen:
+            seen = watch(screen, source, Until(every, timeout, until_ended), paces_of(stack))
+    finally:
+        for trouble in source.unreadable if isinstance(source, Everything) else ():
+            out.note(f"not watched: a {trouble}")
     if not seen:
         out.note("nothing is open: every batch is over")
     return verdict(out, seen)

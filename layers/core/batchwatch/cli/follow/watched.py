@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from batchwatch.cli.stack import Stack
+    from batchwatch.errors import LedgerRowError
     from batchwatch.items import Row
     from batchwatch.submit.job import Job
 
@@ -30,10 +31,14 @@ class Everything:
         self._stack, self._account = stack, account
         self._accounts = [account] if account else stack.catalogue.accounts()
         self._looks = _Looks(stack)
+        self.unreadable: dict[str, None] = {}  # jobs of the table, each once
 
     def look(self) -> list[Seen]:
         """Return them all as they are now, each job in the place of its batches."""
-        jobs = [job for job in self._stack.jobs.open_jobs() if self._account in (None, job.account)]
+        troubles: list[LedgerRowError] = []
+        every = [*self._stack.jobs.open_jobs(troubles)]
+        self.unreadable |= dict.fromkeys(map(str, troubles))
+        jobs = [job for job in every if self._account in (None, job.account)]
         rows = [*self._stack.catalogue.with_work_left(self._accounts)]
         looks = self._looks
         looks.add_jobs(jobs)
