@@ -90,6 +90,7 @@ def test_what_is_in_the_bucket_and_in_the_outbox_is_one_history() -> None:
             sequence=number,
             now=NOW,
             by="poller",
+            attempt=number,
         ).frozen()
         for number, status in enumerate(["validating", "in_progress", "completed"], 1)
     }
@@ -105,6 +106,7 @@ def test_what_is_in_the_bucket_and_in_the_outbox_is_one_history() -> None:
     ]
     lines = timeline(told)
     assert "+10 s" in lines[1]
+    assert ["attempt" in line for line in lines] == [False, True, True, False]
     assert lines[2].endswith("(not sent yet)")
     assert "cannot be read" in lines[3]
 

@@ -29,6 +29,7 @@ def test_open_jobs_are_listed_with_what_their_parts_do(world: World) -> None:
     assert {name for name in job if job[name] != whole[name]} == {"parts"}
     assert sum(said.objects[0]["parts"].values()) == 1
     assert job_id in shown.out
+    assert not any(line.endswith(" ") for line in shown.out.splitlines())
     assert "questions.jsonl" in shown.out
 
 

@@ -76,7 +76,9 @@ def _show(out: Output, jobs: list[Job]) -> None:
     layout = fit(lines, _HEADS, _STEPS, room)
     out.show(Text(layout.head, style="bold"))
     for line in lines:
-        out.show(Text.assemble(*layout.line(line)))
+        text = Text.assemble(*layout.line(line))
+        text.rstrip()
+        out.show(text)
 
 
 def _cells(job: Job) -> dict[str, Cell]:

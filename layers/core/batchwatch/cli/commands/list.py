@@ -174,7 +174,9 @@ def _show(stack: Stack, out: Output, rows: Iterator[Row], *, several: bool) -> i
         if layout.head.split() != head.split():
             head = layout.head
             out.show(Text(head, style="bold"))
-        texts = (Text.assemble(*layout.line(line)) for line in lines)
+        texts = [Text.assemble(*layout.line(line)) for line in lines]
+        for text in texts:
+            text.rstrip()
         out.show(Text("\n").join(texts))
         found += len(page)
     return found

@@ -74,10 +74,11 @@ def _more(told: Told) -> list[str]:
     """How far the requests were, who saw it, and whether it has gone out."""
     parts = []
     if isinstance(told.event, BatchEvent):
-        counts = told.event.data.batch.counts
+        data, counts = told.event.data, told.event.data.batch.counts
+        parts += [f"attempt {data.attempt}"] if data.attempt > 1 else []
         if counts:
             parts.append(f"{number(counts.done)}/{number(counts.total or 0)}")
-        parts.append(f"by {clean(told.event.data.observed_by, 20)}")
+        parts.append(f"by {clean(data.observed_by, 20)}")
     return parts if told.sent else [*parts, "(not sent yet)"]
 
 
