@@ -13,7 +13,8 @@ from rich.console import Console
 from batchwatch.cli.follow.following import Shown
 from batchwatch.cli.follow.pace import Pace
 from batchwatch.cli.follow.progress import Seen, in_order
-from batchwatch.cli.follow.screen import Picture
+from batchwatch.cli.follow.screen import Lines, Picture
+from batchwatch.cli.output import Output
 from tests.watch_picture import PICTURE
 
 NOW = 1_800_000_000.0
@@ -83,6 +84,20 @@ def test_a_name_is_shown_as_it_is_written() -> None:
     lines = drawn([seen(1)._replace(name="[red]x[/]")])
 
     assert lines[1].startswith("[red]x[/] ")
+
+
+def test_plain_lines_are_aligned_and_tell_when_another_day_begins(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lines, day = Lines(Output()), 86_400
+    long, brief = seen(1), seen(2)._replace(name="brief")
+    for after, status in ((0, "in_progress"), (1, "finalizing"), (day, "completed")):
+        rows = [Shown(each._replace(status=status), Pace()) for each in (long, brief)]
+        lines.show(rows, NOW + after)
+
+    told = capsys.readouterr().out.splitlines()
+    assert len({line.index(" in_prog") for line in told[:2]}) == 1
+    assert [len(line.split()[0]) for line in told] == [8, 8, 8, 8, 10, 8]
 
 
 def test_where_nothing_is_known_of_the_time_left_there_is_a_dash() -> None:

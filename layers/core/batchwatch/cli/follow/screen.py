@@ -40,6 +40,8 @@ class Lines:
         self._out = out
         self._told: dict[tuple[str, str], Any] = {}
         self._noted = ""
+        self._day = ""
+        self._wide = 0
 
     def __enter__(self) -> Self:
         return self
@@ -49,6 +51,7 @@ class Lines:
 
     def show(self, all_of_it: Sequence[Shown], now: float) -> None:
         """Tell what has changed."""
+        self._wide = max([self._wide, *(len(_called(seen)) for seen, _ in all_of_it)])
         for seen, _ in all_of_it:
             what = dict(seen.said) if self._out.as_json else progress(seen)
             which = seen.account, seen.id
@@ -58,14 +61,23 @@ class Lines:
             if self._out.as_json:
                 self._out.emit(seen.said)
             else:
-                called = f"{seen.id} {seen.name}" if seen.name[:6] != seen.id[:6] else seen.id
-                self._out.show(f"{datetime.fromtimestamp(now):%H:%M:%S}  {called}  {what}")  # noqa: DTZ006 - local time, as of other logs
+                self._out.show(f"{self._time(now)}  {_called(seen):<{self._wide}}  {what}")
+
+    def _time(self, now: float) -> str:
+        """Write the local time, as other logs do; with the date where another day has begun."""
+        at = datetime.fromtimestamp(now)  # noqa: DTZ006 - local
+        before, self._day = self._day, f"{at:%Y-%m-%d} "
+        return f"{'' if before in ('', self._day) else self._day}{at:%H:%M:%S}"
 
     def note(self, text: str) -> None:
         """Tell something once, on stderr."""
         if text and not self._noted:
             self._out.note(text)
         self._noted = text
+
+
+def _called(seen: Seen) -> str:
+    return f"{seen.id} {seen.name}" if seen.name[:6] != seen.id[:6] else seen.id
 
 
 class Terminal:
