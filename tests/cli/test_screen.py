@@ -55,7 +55,7 @@ def test_it_fits_whatever_the_width(width: int) -> None:
     lines = drawn([seen(number) for number in range(5)], width)
 
     assert max(len(line) for line in lines) <= width
-    assert len(lines) == 7  # no row is folded
+    assert sum("20,0" in line for line in lines) == 5  # no row is folded
 
 
 def test_at_eighty_columns_it_says_what_matters() -> None:
@@ -78,6 +78,34 @@ def test_more_than_fit_are_summed_up_in_a_line() -> None:
     assert "failed" in lines[1]  # problems first
     assert "… and 27 more: 24 in_progress, 3 completed" in lines[-2]
     assert "34 in all: 30 in_progress, 3 completed, 1 failed" in lines[-1]
+
+
+def test_wide_screens_show_ids_and_no_column_becomes_narrower() -> None:
+    console = Console(file=StringIO(), width=120, height=24)
+    picture, frames = Picture(), []
+    for rows in [[], [seen(1)], [seen(1)._replace(name="n", done=1, detail="", errors=0)]]:
+        picture.rows, picture.now = [Shown(each, Pace()) for each in rows], NOW
+        with console.capture() as said:
+            console.print(picture)
+        frames.append(said.get().splitlines())
+
+    nothing, first, second = frames
+    assert not "".join(nothing).strip()
+    assert (seen(1).id in first[1], first[0]) == (True, second[0])
+    assert not any(seen(1).id in line for line in drawn([seen(1)], width=119))
+
+
+def test_a_sentence_is_folded_between_words_and_everything_still_fits() -> None:
+    console = Console(file=StringIO(), width=40, height=12)
+    picture = Picture()
+    picture.rows = [Shown(seen(number), Pace(5.0, 12_345)) for number in range(30)]
+    picture.now, picture.note = NOW, "AWS has too much to do for BatchGetItem; asking again in 4 s"
+    with console.capture() as said:
+        console.print(picture, end="")
+
+    lines = said.get().splitlines()
+    assert len(lines) <= 12
+    assert [line.split()[-1] for line in lines[-2:]] == ["BatchGetItem;", "s"]
 
 
 def test_a_name_is_shown_as_it_is_written() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
+from rich.cells import cell_len
 from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -16,7 +17,7 @@ from batchwatch.cli.look.view import STYLE
 from batchwatch.notify.wording import duration, number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 UNKNOWN = "\N{EN DASH}"
 _MINUTE = 60
 _GAP, _NARROWEST_NAME, _BAR, _WIDEST_BAR = 2, 10, 8, 24
-_AROUND = 4  # lines of a screen beside those of the table
-_OPTIONAL = ("pace", "age", "", "errors", "files", "left")
+_HEADER, _SPARE = 1, 1  # lines of a screen beside those of the table
+_WIDE, _LONGEST_ID = 120, 40  # from which width on ids are shown; those that are no longer
+_OPTIONAL = ("pace", "age", "", "id", "errors", "files", "left")
 """Columns that are left out where the screen is narrow, one after the other."""
 
 
@@ -125,18 +127,26 @@ class Picture:
         self.rows: Sequence[Shown] = ()
         self.now = 0.0
         self.note = ""
+        self._widest: dict[str, int] = {}
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        room = max(1, console.height - _AROUND)
-        shown = self.rows if len(self.rows) <= room else self.rows[: room - 1]
-        below = (
-            []
-            if not self.rows
-            else [Text(self._summary(len(shown)), style="dim", no_wrap=True, overflow="ellipsis")]
-        )
-        if self.note:
-            below.append(Text(self.note, style="yellow"))
-        yield Group(table(shown, self.now, options.max_width), *below)
+        width = options.max_width
+        note = Text(self.note, style="yellow")
+        noted = max(1, len(note.wrap(console, width)))  # with room for one that may come
+        below = [note] if self.note else []
+        if not self.rows:
+            yield Group(*below)
+            return
+        room = console.height - _HEADER - _SPARE - noted
+        summary, shown = self._summed(len(self.rows)), self.rows
+        if len(shown) > room - len(summary.wrap(console, width)):
+            room -= len(self._summed(0).wrap(console, width))
+            shown = self.rows[: max(1, room)]
+            summary = self._summed(len(shown))
+        yield Group(table(shown, self.now, width, self._widest), summary, *below)
+
+    def _summed(self, shown: int) -> Text:
+        return Text(self._summary(shown), style="dim")
 
     def _summary(self, shown: int) -> str:
         everything = [row.seen for row in self.rows]
@@ -150,13 +160,18 @@ class Picture:
         return f"… and {len(hidden)} more: {tally(hidden)}\n{above}" if hidden else above
 
 
-def table(rows: Sequence[Shown], now: float, width: int) -> Table:
-    """Draw a row for each, in columns that fit into a width; the name gives way last."""
+def table(rows: Sequence[Shown], now: float, width: int, widest: dict[str, int]) -> Table:
+    """Draw a row for each, in columns that fit into a width; the name gives way last.
+
+    `widest`: how wide each column was until now, so that it does not become narrower again.
+    """
     cells = [_cells(row, now) for row in rows]
-    columns = _fitting(cells, width)
+    for title in cells[0] if cells else ():
+        widest[title] = max([widest.get(title, 0), *(cell_len(each[title]) for each in cells)])
+    columns = _fitting(widest, width)
     drawn = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
     room = width - sum(columns.values()) - _GAP * len(columns)
-    longest = max((len(each["name"]) for each in cells), default=_NARROWEST_NAME)
+    longest = widest.get("name", _NARROWEST_NAME)
     drawn.add_column("name", no_wrap=True, width=max(1, min(longest, room)))
     bar = columns.get("")
     spare = 0 if bar is None else max(0, min(room - longest, _WIDEST_BAR - bar))
@@ -175,6 +190,7 @@ def _cells(row: Shown, now: float) -> dict[str, str]:
     rate = pace.rate if seen.runs else None
     return {
         "name": seen.name,
+        "id": seen.id,
         "status": seen.status,
         "": "",
         "requests": f"{number(seen.done)}/{number(seen.total)}" if seen.total else "",
@@ -193,11 +209,11 @@ def _rate(rate: float | None) -> str:
     return f"{a_minute:,.0f}/min" if a_minute >= 1 else f"{a_minute * 60:,.0f}/h"
 
 
-def _fitting(cells: Sequence[dict[str, str]], width: int) -> dict[str, int]:
+def _fitting(widest: Mapping[str, int], width: int) -> dict[str, int]:
     """Choose the columns beside the name, and their widths; empty ones are left out."""
-    titles = [title for title in (cells[0] if cells else ()) if title != "name"]
-    wide = {t: max((len(each[t]) for each in cells), default=0) for t in titles}
-    wide = {t: max(w, len(t)) if w else 0 for t, w in wide.items()}
+    wide = {t: max(w, len(t)) if w else 0 for t, w in widest.items() if t != "name"}
+    if width < _WIDE or wide.get("id", 0) > _LONGEST_ID:
+        wide.pop("id", None)
     if "" in wide:
         wide[""] = _BAR
     wide = {t: w for t, w in wide.items() if w}
