@@ -14,7 +14,7 @@ from batchwatch.cli.stack import Stack
 from batchwatch.record import Change, File, FileState, Record
 from benchmarks.many import items, write
 from local.simulator import Script
-from tests.builders import CREATED, read
+from tests.builders import BATCH, CREATED, read
 from tests.command_line import batchwatch, hooked
 from tests.world import ACCOUNT, client
 
@@ -197,6 +197,6 @@ def test_a_stack_that_is_not_there_is_named_with_the_way_out() -> None:
 
 
 def test_a_command_to_type_next_leads_to_the_same_stack() -> None:
-    said = batchwatch("show", "batch_x", "--region", "us-east-1", BATCHWATCH_STACK="batchwatch")
+    said = batchwatch("show", BATCH, "--region", "us-east-1", BATCHWATCH_STACK="batchwatch")
 
-    assert "batchwatch track batch_x --region us-east-1\n" in said.err
+    assert f"batchwatch track {BATCH} --region us-east-1\n" in said.err
