@@ -112,7 +112,7 @@ def _cancel(stack: Stack, out: Output, target: Target) -> None:
     except KeyboardInterrupt as error:
         raise CommandError(
             Code.INTERRUPTED,
-            f"stopped; {target.id} is perhaps being cancelled all the same",
+            f"stopped: {target.id} is perhaps being cancelled all the same",
             f"to be sure: batchwatch cancel {target.id} --yes; to ask again does no harm",
         ) from error
     except submitter.EndedAlreadyError as error:
@@ -164,7 +164,7 @@ def _wait(stack: Stack, out: Output, target: Target) -> Code:
     except KeyboardInterrupt as error:
         raise CommandError(
             Code.INTERRUPTED,
-            f"no longer waiting for {target.id}; its cancellation goes on",
+            f"stopped: nobody waits for {target.id} any more; its cancellation goes on",
             f"to wait again: batchwatch cancel {target.id} --yes --wait",
         ) from error
     out.show(f"{target}: {target.state}")

@@ -117,7 +117,7 @@ def fetch(  # noqa: PLR0913 - the options of a command
     except KeyboardInterrupt as error:
         if folder == _STDOUT:
             raise
-        cause, way_out = "stopped; what has come is kept", "the same command goes on from there"
+        cause, way_out = "stopped: what has come is kept", "the same command goes on from there"
         raise CommandError(Code.INTERRUPTED, cause, way_out) from error
     return fetching.code
 

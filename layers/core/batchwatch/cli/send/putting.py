@@ -132,9 +132,10 @@ class _Upload:
         except (ClientError, BotoCoreError, KeyboardInterrupt) as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
                 return False
+            stopped = isinstance(error, KeyboardInterrupt)
             raise CommandError(
-                Code.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Code.LATER,
-                f"S3 did not say whether {self._letter.key} has arrived",
+                Code.INTERRUPTED if stopped else Code.LATER,
+                f"{'stopped: ' * stopped}S3 did not say whether {self._letter.key} has arrived",
                 "look before you send it again, as it would be paid twice: batchwatch watch",
             ) from error
         ours = answer["Metadata"].get(_MARK) == self._mark
