@@ -33,6 +33,12 @@ pytestmark = pytest.mark.usefixtures("stack")
 BUCKET = "bucket"
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes a file in, as a rule."""
+    monkeypatch.setattr("batchwatch.cli.send.taking.PATIENCE", 0)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A file of three requests."""
@@ -65,6 +71,7 @@ def test_a_file_becomes_the_job_that_its_version_names_with_the_options_as_metad
         0,
         job_id_of(BUCKET, "inbox/team/questions.jsonl", version) + "\n",
     )
+    assert "is not taken in yet" in said.err
     assert there["Body"].read() == file.read_bytes()
     ours = {k: v for k, v in there["Metadata"].items() if k.startswith("batchwatch-")}
     assert ours == {

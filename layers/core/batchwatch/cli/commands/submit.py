@@ -16,6 +16,7 @@ from batchwatch.cli.follow.watched import Submitted
 from batchwatch.cli.output import Output
 from batchwatch.cli.send.checking import check_file, complaint, letters, object_metadata
 from batchwatch.cli.send.putting import TooLateError, older_options, put
+from batchwatch.cli.send.taking import taken_in
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.wording import clean, plural, size
@@ -84,7 +85,10 @@ def submit_files(  # noqa: PLR0913 - each is an option
         bool, typer.Option("--check/--no-check", help="Look at every line before the upload.")
     ] = True,
     watched: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Watch the jobs; else print their ids only.")
+        bool,
+        typer.Option(
+            "--watch/--no-watch", help="Watch the jobs; else print their ids once they are there."
+        ),
     ] = True,
 ) -> Code:
     """Send files of requests as batches, and watch them until the answers are there.
@@ -121,9 +125,12 @@ def submit_files(  # noqa: PLR0913 - each is an option
     sent: list[Put] = []
     for letter in ready:
         sent.append(_sent(stack, letter, out, sent))
+    if not (watched and out.live):  # what moves shows names, and needs no ids
+        jobs = _taken_in(stack, out, sent)
+        sent = [_as_it_is(put, jobs.get(put.key)) for put in sent]
     if not watched:
         for each in sent:
-            _tell_id(out, each)
+            _tell_id(out, each, jobs.get(each.key))
         return Code.WELL
     with screen_for(out) as screen:
         ended = watch(screen, Submitted(stack, sent), Until(), paces_of(stack))
@@ -179,8 +186,21 @@ def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> P
         if before:
             out.note(_goes_on(before))
         raise
-    out.note(f"{name}: {size(letter.size)} in the inbox, as {sent.job_id}")
+    out.note(f"{name}: {size(letter.size)} in the inbox")
     return sent
+
+
+def _taken_in(stack: Stack, out: Output, sent: Sequence[Put]) -> dict[str, Seen]:
+    """Wait a moment for the jobs of what was sent: a store that has no versions names others."""
+    try:
+        return taken_in(stack, out, sent)
+    except KeyboardInterrupt:
+        cause = f"stopped: {plural(len(sent), 'file')} had been sent"
+        raise CommandError(Code.INTERRUPTED, cause, _goes_on(sent)) from None
+
+
+def _as_it_is(put: Put, job: Seen | None) -> Put:
+    return put._replace(job_id=job.id) if job else put
 
 
 def _goes_on(there: Sequence[Put]) -> str:
@@ -191,9 +211,15 @@ def _goes_on(there: Sequence[Put]) -> str:
     return f"{go}: batchwatch watch {ids}, or batchwatch cancel {ids}"
 
 
-def _tell_id(out: Output, sent: Put) -> None:
+def _tell_id(out: Output, sent: Put, job: Seen | None) -> None:
+    if job is None:
+        out.note(
+            f"note: {sent.key} is not taken in yet; its job will be {sent.job_id}, and to see"
+            " what is: batchwatch jobs; whether the service runs: batchwatch doctor"
+        )
     if out.as_json:
-        out.emit({"kind": "job", "id": sent.job_id, "key": sent.key, "status": "uploaded"})
+        unread = {"kind": "job", "id": sent.job_id, "key": sent.key, "status": "uploaded"}
+        out.emit(job.said if job else unread)
     out.show(sent.job_id)
 
 
