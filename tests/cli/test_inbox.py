@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchwatch.cli.output import Output
+from batchwatch.cli.send.checking import letters
+from batchwatch.cli.send.doubts import may_send
+from batchwatch.cli.stack import Stack
+from tests.cli.test_cancel import Person
 from tests.command_line import batchwatch
 from tests.dropped import asked
 from tests.plans import job as plan
@@ -46,3 +51,20 @@ def test_without_a_watch_the_id_is_that_of_the_job_as_it_is(
 
     assert [(each["id"], each["status"]) for each in said.objects] == [(jobs[0], "sending")]
     assert "not taken in yet" not in said.err
+
+
+def test_who_sits_at_a_terminal_is_asked_before_a_file_is_paid_twice(
+    file: Path, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack, ready = Stack("batchwatch"), letters([file], None, {"batchwatch-account": "nope"})
+    assert may_send(stack, Output(), ready, yes=False, person=Person("n"))
+    world.runtime.jobs.begin(plan("questions", arrived=time.time()))
+
+    assert not may_send(stack, Output(), ready, yes=False, person=Person("\n"))
+    assert may_send(stack, Output(), ready, yes=False, person=Person("y\n"))
+    assert may_send(stack, Output(), ready, yes=True, person=Person("\n"))
+
+    said = capsys.readouterr().err
+    assert "questions has a file of that name, and is sending; what is sent twice" in said
+    assert said.count("[y/N]") == 2
+    assert "nothing was ever told of an account 'nope'" in said

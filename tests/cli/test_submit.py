@@ -91,7 +91,14 @@ def test_options_beside_the_file_go_along(file: Path) -> None:
     assert [o["key"] for o in said.objects] == ["inbox/questions.jsonl"]
     file.with_name("questions.options.json").unlink()
     again = batchwatch("submit", str(file), "--no-watch")
-    assert "inbox/questions.options.json lies in the bucket, and counts" in again.err
+    assert (again.code, again.out) == (1, "")
+    assert 's3://bucket/inbox/questions.options.json: {"part_requests": 1}' in again.err
+    assert "--yes; if not: aws s3 rm s3://" in again.err
+    assert len(versions("inbox/questions.jsonl")) == 1
+    agreed = batchwatch("submit", str(file), "--no-watch", "--yes")
+    assert agreed.code == 0
+    assert "name and size was put into the inbox" in agreed.err
+    assert "paid twice" in agreed.err
 
 
 def test_of_bad_lines_each_is_told_before_anything_is_sent(file: Path) -> None:
@@ -261,11 +268,14 @@ def test_ctrl_c_when_the_file_is_already_there_does_not_say_that_nothing_was_sen
     another = tmp_path / "z.jsonl"
     another.write_bytes(asked(1))
 
+    lost: list[bool] = []
+
     def lose(**_: Any) -> None:
+        lost.append(True)
         raise ReadTimeoutError(endpoint_url="https://s3")
 
-    def stop(params: dict[str, Any], **_: Any) -> None:
-        if params["url_path"].endswith("/questions.jsonl"):  # not yet where options are looked for
+    def stop(**_: Any) -> None:
+        if lost:  # not yet where one of that name is looked for
             raise KeyboardInterrupt
 
     def press(**_: Any) -> None:

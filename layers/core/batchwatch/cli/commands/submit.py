@@ -15,7 +15,8 @@ from batchwatch.cli.follow.screen import screen_for
 from batchwatch.cli.follow.watched import Submitted
 from batchwatch.cli.output import Output
 from batchwatch.cli.send.checking import check_file, complaint, letters, object_metadata
-from batchwatch.cli.send.putting import TooLateError, older_options, put
+from batchwatch.cli.send.doubts import may_send
+from batchwatch.cli.send.putting import TooLateError, put
 from batchwatch.cli.send.taking import taken_in
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
@@ -90,6 +91,9 @@ def submit_files(  # noqa: PLR0913 - each is an option
             "--watch/--no-watch", help="Watch the jobs; else print their ids once they are there."
         ),
     ] = True,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, whatever is in the inbox already.")
+    ] = False,
 ) -> Code:
     """Send files of requests as batches, and watch them until the answers are there.
 
@@ -101,8 +105,12 @@ def submit_files(  # noqa: PLR0913 - each is an option
       batchwatch submit a.jsonl b.jsonl --account research --metadata team=search --no-watch
 
     Options may also lie beside a file, in NAME.options.json, which goes along. If a line cannot be
-    sent, nothing is, unless --on-bad-lines quarantine is given. A file that is sent twice is paid
-    twice: to send it again is to send it again.
+    sent, nothing is, unless --on-bad-lines quarantine is given.
+
+    A file that is sent twice is paid twice. If one of its name and size is in the inbox already,
+    or a job has one of its name, you are asked on a terminal; elsewhere it is said, and sent.
+    Options of another time in the inbox would count for a file without any, by which another
+    account may pay: then you are asked, and elsewhere nothing is sent without --yes.
 
     Ctrl-C during an upload leaves nothing behind; after it, the job goes on. Which of the two is
     said, and how to watch on or to cancel.
@@ -121,6 +129,9 @@ def submit_files(  # noqa: PLR0913 - each is an option
     }
     ready = letters(files, called, object_metadata(said))
     if check and not _all_good(ready, out):
+        return Code.BAD_NEWS
+    if not may_send(stack, out, ready, yes=yes):
+        out.note("nothing was sent")
         return Code.BAD_NEWS
     sent: list[Put] = []
     for letter in ready:
@@ -173,8 +184,6 @@ def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> P
     sent: Put | None = None
     try:
         s3 = stack.client("s3")
-        if older_options(s3, stack.bucket, letter):
-            out.note(f"note: {letter.sidecar_key} lies in the bucket, and counts for {name} too")
         with _bar(out, f"uploading {name}", letter.size) as advance:
             sent = put(s3, stack.bucket, letter, advance)
     except KeyboardInterrupt as stop:
