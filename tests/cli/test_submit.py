@@ -89,6 +89,8 @@ def test_options_beside_the_file_go_along(file: Path) -> None:
     beside = client("s3").get_object(Bucket=BUCKET, Key="inbox/questions.options.json")
     assert json.load(beside["Body"]) == {"part_requests": 1}
     assert [o["key"] for o in said.objects] == ["inbox/questions.jsonl"]
+    two = batchwatch("submit", str(file), "--part-requests", "15")
+    assert "--part-requests 15, but questions.options.json says 1; leave one" in two.err
     file.with_name("questions.options.json").unlink()
     again = batchwatch("submit", str(file), "--no-watch")
     assert (again.code, again.out) == (1, "")
@@ -121,7 +123,7 @@ _NOT_SENT: list[tuple[str, bytes | None, list[str], tuple[int, str]]] = [
     ("a.jsonl", b"", [], (1, "empty")),
     ("a.jsonl", b"\n\n", [], (1, "empty")),
     ("a.jsonl", b"[1,\n2]", ["--on-bad-lines", "quarantine"], (1, "jq -c")),
-    ("a.jsonl", asked(1), ["--part-requests", "0"], (2, "part-requests must be")),
+    ("a.jsonl", asked(1), ["--part-requests", "0"], (2, ": --part-requests must be a")),
     ("a.jsonl", asked(1), ["-m", "team"], (2, "KEY=VALUE")),
     ("a.jsonl", asked(1), ["-m", f"a={'x' * 600}"], (2, "512")),
     ("a.jsonl", asked(1), [f"-m{n}={'x' * 500}" for n in "abcd"], (2, "options.json")),
@@ -141,6 +143,7 @@ def test_what_cannot_be_sent_is_not_and_says_why(tmp_path: Path) -> None:
 
         assert (said.code, said.out) == (code, ""), said.err
         assert says in said.err
+        assert "on-bad-lines" not in said.err
     assert not versions("inbox/a.jsonl")
 
 

@@ -53,7 +53,8 @@ def submit_files(  # noqa: PLR0913 - each is an option
     on_bad_lines: Annotated[
         Literal["quarantine", "refuse"] | None,
         typer.Option(
-            "--on-bad-lines", help="quarantine: send the good lines all the same. [default: refuse]"
+            "--on-bad-lines",
+            help="quarantine: send the good lines all the same. [default: refuse]",
         ),
     ] = None,
     part_requests: Annotated[
@@ -105,7 +106,8 @@ def submit_files(  # noqa: PLR0913 - each is an option
       batchwatch submit a.jsonl b.jsonl --account research --metadata team=search --no-watch
 
     Options may also lie beside a file, in NAME.options.json, which goes along. If a line cannot be
-    sent, nothing is, unless --on-bad-lines quarantine is given.
+    sent, nothing is, unless --on-bad-lines quarantine is given. That is stricter than the service
+    itself, which sends the good lines of a file that is dropped, and reports the others.
 
     A file that is sent twice is paid twice. If one of its name and size is in the inbox already,
     or a job has one of its name, you are asked on a terminal; elsewhere it is said, and sent.
@@ -115,7 +117,8 @@ def submit_files(  # noqa: PLR0913 - each is an option
     Ctrl-C during an upload leaves nothing behind; after it, the job goes on. Which of the two is
     said, and how to watch on or to cancel.
 
-    Exit code: 0 every request was answered; 1 a file has bad lines, or a job did not come to a
+    Exit code: 0 every request was answered (of the good lines, with quarantine), or sent with
+    --no-watch; 1 a file has bad lines, or is in doubt, or you said no, or a job did not come to a
     good end; 2, 3 no such file, or none that can be sent; 130 Ctrl-C.
     """  # noqa: D301 - the mark that keeps lines in the help
     said = {
@@ -162,19 +165,20 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 def _all_good(ready: Sequence[Letter], out: Output) -> bool:
     """Look at every line of every file, and tell of each that cannot be sent."""
-    complaints = []
+    complaints, some_good = [], True
     for letter in ready:
         with _bar(out, f"checking {letter.path.name}", letter.size) as advance:
             checked = check_file(letter, advance)
-        complaints += complaint(letter, checked)
+        why = complaint(letter, checked)
+        complaints += why
+        some_good &= not why or (checked.good > 0 and not checked.refusal)
         aside = f", {plural(checked.bad, 'bad line')}" if checked.bad else ""
         out.note(f"{clean(letter.path.name)}: {plural(checked.good, 'request')}{aside}")
     for line in complaints:
         out.note(line)
     if complaints:
-        out.note(
-            "nothing was sent; correct them, or set bad lines aside: --on-bad-lines quarantine"
-        )
+        aside = ", or set bad lines aside: --on-bad-lines quarantine" if some_good else ""
+        out.note(f"nothing was sent; correct them{aside}")
     return not complaints
 
 
