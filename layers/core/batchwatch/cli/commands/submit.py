@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from batchwatch.cli.command import command
 from batchwatch.cli.follow.following import Until, paces_of, progress, verdict, watch
 from batchwatch.cli.follow.screen import screen_for
 from batchwatch.cli.follow.watched import Submitted
 from batchwatch.cli.output import Output
+from batchwatch.cli.send.bars import bar_of, titled
 from batchwatch.cli.send.checking import check_file, complaint, letters, object_metadata
 from batchwatch.cli.send.doubts import may_send
 from batchwatch.cli.send.putting import TooLateError, put
@@ -253,13 +253,6 @@ def _tell_end(out: Output, seen: Seen) -> None:
 @contextmanager
 def _bar(out: Output, what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how far something is, where somebody looks on."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    shown = out.notes.is_terminal and not out.as_json
-    with Progress(*columns, console=out.notes, transient=True, disable=not shown) as bar:
-        task = bar.add_task(clean(what), total=total)
+    with bar_of(out.notes, shown=out.notes.is_terminal and not out.as_json) as bar:
+        task = bar.add_task(titled(what), total=total)
         yield lambda count: bar.advance(task, count)
