@@ -17,6 +17,7 @@ from batchwatch.transfer import Shift
 from local.simulator import Script
 from tests.command_line import _session, batchwatch, hooked
 from tests.judge.checker import truths
+from tests.plans import job, part
 from tests.world import ACCOUNT, Clock, client
 
 if TYPE_CHECKING:
@@ -72,6 +73,23 @@ def test_a_whole_archive_is_left_alone(world: World) -> None:
     assert "all of it is there" in said.out
     assert world.record(batch_id) == before
     assert world.drop_orders() == []
+
+
+def test_an_object_that_is_right_is_in_nobodys_way_even_if_its_file_is_told_gone(
+    world: World,
+) -> None:
+    batch_id = archived(world)
+    known = world.record(batch_id)
+    gone = known.files[Role.OUTPUT].model_copy(update={"state": FileState.GONE})
+    files = {**known.files, Role.OUTPUT: gone}
+    case = look(Stack("batchwatch"), known.model_copy(update={"files": files}), lambda _: None)
+    world.runtime.jobs.begin(job("job_" + "0" * 24, part(state="ended")))
+
+    said = batchwatch("archive", "job_" + "0" * 24)
+
+    assert not case.in_the_way
+    assert (said.code, "it has: batchwatch archive batch_1" in said.err) == (2, True)
+    assert "track" not in said.err
 
 
 def remove(world: World, batch_id: str) -> str:
@@ -172,6 +190,7 @@ def test_a_look_changes_nothing(world: World, option: str, code: int) -> None:
 
     assert said.code == code
     assert "output  different" in said.out
+    assert (f"to mend: batchwatch archive {batch_id}" in said.err) is (option == "--check")
     assert (world.record(batch_id), world.objects()) == (before, objects)
     assert world.drop_orders() == []
 

@@ -14,10 +14,12 @@ from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
 from batchwatch.cli.trouble import CommandError
+from batchwatch.submit.job import Outcome, Stage
 from local.simulator import Script
 from tests.command_line import batchwatch, hooked, submitter
 from tests.dropped import asked as requests
 from tests.dropped import finished, only
+from tests.plans import job, part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +150,7 @@ def test_what_has_ended_is_told_with_its_end_and_the_others_are_cancelled(
 
     assert said.code == 1
     assert "has already ended: completed, 9 of 9 requests done" in said.err
+    assert "too late: it completed, 9 of 9 requests are charged" in said.err
     assert [each["id"] for each in said.objects] == [slow]
     assert [each["cancel"] for each in asked] == [slow]
 
@@ -169,20 +172,35 @@ def test_an_end_that_only_openai_knows_of_is_told_too(
 
 @pytest.mark.usefixtures("asked")
 def test_a_job_is_cancelled_by_its_id_or_the_name_of_its_file(world: World) -> None:
-    job = world.drop("deep/a.jsonl", requests(3))
+    job_id = world.drop("deep/a.jsonl", requests(3))
     world.submit()
-    batch_id = only(world.job(job)).batch_id
+    batch_id = only(world.job(job_id)).batch_id
 
     said = batchwatch("cancel", "deep/a.jsonl", "--yes")
-    once_more = batchwatch("cancel", job, "--yes", "--json")
+    once_more = batchwatch("cancel", job_id, "--yes", "--json")
 
-    assert said.out == f"{job} (inbox/deep/a.jsonl): cancelling, 1 batch being cancelled\n"
+    assert said.out == f"{job_id} (inbox/deep/a.jsonl): cancelling, 1 batch being cancelled\n"
     assert once_more.objects[0]["batches_cancelling"] == [batch_id]
-    assert world.job(job).cancelled
-    finished(world, job)
-    over = batchwatch("cancel", job, "--yes", "--json")
+    assert world.job(job_id).cancelled
+    finished(world, job_id)
+    over = batchwatch("cancel", job_id, "--yes", "--json")
     assert (over.code, over.objects[0]["status"]) == (0, "cancelled")
     assert batchwatch("cancel", "deep/a.jsonl", "--yes").code == 3
+
+
+@pytest.mark.parametrize(("completed", "late"), [(97, True), (96, False)])
+def test_a_job_that_was_done_before_its_cancellation_is_no_success(
+    world: World, asked: list[dict[str, Any]], completed: int, *, late: bool
+) -> None:
+    ended = part(state="ended", completed=completed, failed=3)
+    over = job("job_" + "0" * 24, ended, stage=Stage.DONE, outcome=Outcome.CANCELLED)
+    world.runtime.jobs.begin(over)
+
+    said = batchwatch("cancel", "job_" + "0" * 24, "--yes")
+
+    assert said.code == (1 if late else 0)
+    assert ("too late: it completed, 97 of 100 requests are charged" in said.err) is late
+    assert asked == []
 
 
 @pytest.mark.usefixtures("asked")

@@ -100,6 +100,8 @@ def test_the_other_files_come_where_one_is_wrong_gone_or_never_was(
     assert said.code == 3
     assert f"{batch_id} has no input file" in said.err
     assert "ArchiveInput=on" in said.err
+    several = batchwatch("fetch", fine, "-o", str(tmp_path / "2"), "--role=input", "--role=error")
+    assert (several.code, several.err.startswith("note: ")) == (0, True)
 
     said = batchwatch("fetch", batch_id, fine, "-o", str(tmp_path), "--json")
     assert said.code == 1
@@ -145,7 +147,7 @@ def test_ctrl_c_says_how_to_go_on(world: World, tmp_path: Path) -> None:
     with hooked("before-call.s3.GetObject", press):
         said = batchwatch("fetch", batch_id, "-o", str(tmp_path))
     assert said.code == 130
-    assert "the same command goes on from there" in said.err
+    assert said.err.startswith("stopped: what has come is kept\n  the same command goes on")
     assert batchwatch("fetch", batch_id, "-o", str(tmp_path)).code == 0
 
 
@@ -157,7 +159,8 @@ def test_a_batch_without_results_says_why(world: World, tmp_path: Path) -> None:
     said = batchwatch("fetch", batch_id, "-o", str(tmp_path))
 
     assert said.code == 1
-    assert f"{batch_id} has no results: it is failed: " in said.err
+    assert f"{batch_id} failed, and left no answers: " in said.err
+    assert " line" not in said.out
     assert [each.name for each in (tmp_path / batch_id).iterdir()] == ["batch.json"]
 
 

@@ -43,12 +43,16 @@ def test_only_the_types_and_numbers_wanted_come_again_with_the_attributes_they_h
 ) -> None:
     first, second = told(world), told(world)
 
-    said = batchwatch("replay", "-", "-t", "batch.archived", stdin=f"{first[0]}\n{second[0]}\n")
+    said = batchwatch("replay", "-", "-t", "archived", "--yes", stdin=f"{first[0]}\n{second[0]}\n")
 
     assert said.code == 0
     assert world.messages() == [first[1][-1], second[1][-1]]
     assert world.drop_orders() == []  # the filter of the archive queue does not let it pass
-    assert batchwatch("replay", first[0], "--sequence", "1").code == 0
+    assert batchwatch("replay", first[0], "--sequence", "1").code == 2
+    missing = batchwatch("replay", first[0], "--sequence", "1", "--sequence", "99", "--yes")
+    assert (missing.code, "no event number 99; nothing" in missing.err) == (3, True)
+    assert world.messages() == []
+    assert batchwatch("replay", first[0], "--sequence", "1", "--yes").code == 0
     assert world.messages() == [first[1][0]]
 
 
@@ -63,7 +67,7 @@ def test_a_look_announces_nothing(world: World) -> None:
 def test_a_replay_of_the_end_archives_nothing_twice(world: World) -> None:
     batch_id, _ = told(world)
     record = world.record(batch_id)
-    batchwatch("replay", batch_id, "--type", "batch.completed")
+    batchwatch("replay", batch_id, "--type", "batch.completed", "--yes")
     world.archive()
     assert world.record(batch_id) == record
     assert [event.type for event in world.events(batch_id)] == ["batch.completed"]
@@ -75,6 +79,8 @@ def test_what_was_never_announced_is_not_found(world: World) -> None:
     said = batchwatch("replay", batch_id, "-t", "batch.lost")
     assert said.code == 3
     assert "batch.archived" in said.err
+    assert batchwatch("replay", batch_id, "-t", "archived", "-t", "lost", "--yes").code == 3
+    assert world.messages() == []
     assert batchwatch("replay", "../secret").code == 2
 
 

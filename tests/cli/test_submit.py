@@ -33,6 +33,12 @@ pytestmark = pytest.mark.usefixtures("stack")
 BUCKET = "bucket"
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes a file in, as a rule."""
+    monkeypatch.setattr("batchwatch.cli.send.taking.PATIENCE", 0)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     """A file of three requests."""
@@ -65,6 +71,7 @@ def test_a_file_becomes_the_job_that_its_version_names_with_the_options_as_metad
         0,
         job_id_of(BUCKET, "inbox/team/questions.jsonl", version) + "\n",
     )
+    assert "is not taken in yet" in said.err
     assert there["Body"].read() == file.read_bytes()
     ours = {k: v for k, v in there["Metadata"].items() if k.startswith("batchwatch-")}
     assert ours == {
@@ -82,9 +89,18 @@ def test_options_beside_the_file_go_along(file: Path) -> None:
     beside = client("s3").get_object(Bucket=BUCKET, Key="inbox/questions.options.json")
     assert json.load(beside["Body"]) == {"part_requests": 1}
     assert [o["key"] for o in said.objects] == ["inbox/questions.jsonl"]
+    two = batchwatch("submit", str(file), "--part-requests", "15")
+    assert "--part-requests 15, but questions.options.json says 1; leave one" in two.err
     file.with_name("questions.options.json").unlink()
     again = batchwatch("submit", str(file), "--no-watch")
-    assert "inbox/questions.options.json lies in the bucket, and counts" in again.err
+    assert (again.code, again.out) == (1, "")
+    assert 's3://bucket/inbox/questions.options.json: {"part_requests": 1}' in again.err
+    assert "--yes; if not: aws s3 rm s3://" in again.err
+    assert len(versions("inbox/questions.jsonl")) == 1
+    agreed = batchwatch("submit", str(file), "--no-watch", "--yes")
+    assert agreed.code == 0
+    assert "name and size was put into the inbox" in agreed.err
+    assert "paid twice" in agreed.err
 
 
 def test_of_bad_lines_each_is_told_before_anything_is_sent(file: Path) -> None:
@@ -107,7 +123,7 @@ _NOT_SENT: list[tuple[str, bytes | None, list[str], tuple[int, str]]] = [
     ("a.jsonl", b"", [], (1, "empty")),
     ("a.jsonl", b"\n\n", [], (1, "empty")),
     ("a.jsonl", b"[1,\n2]", ["--on-bad-lines", "quarantine"], (1, "jq -c")),
-    ("a.jsonl", asked(1), ["--part-requests", "0"], (2, "part-requests must be")),
+    ("a.jsonl", asked(1), ["--part-requests", "0"], (2, ": --part-requests must be a")),
     ("a.jsonl", asked(1), ["-m", "team"], (2, "KEY=VALUE")),
     ("a.jsonl", asked(1), ["-m", f"a={'x' * 600}"], (2, "512")),
     ("a.jsonl", asked(1), [f"-m{n}={'x' * 500}" for n in "abcd"], (2, "options.json")),
@@ -127,6 +143,7 @@ def test_what_cannot_be_sent_is_not_and_says_why(tmp_path: Path) -> None:
 
         assert (said.code, said.out) == (code, ""), said.err
         assert says in said.err
+        assert "on-bad-lines" not in said.err
     assert not versions("inbox/a.jsonl")
 
 
@@ -254,11 +271,14 @@ def test_ctrl_c_when_the_file_is_already_there_does_not_say_that_nothing_was_sen
     another = tmp_path / "z.jsonl"
     another.write_bytes(asked(1))
 
+    lost: list[bool] = []
+
     def lose(**_: Any) -> None:
+        lost.append(True)
         raise ReadTimeoutError(endpoint_url="https://s3")
 
-    def stop(params: dict[str, Any], **_: Any) -> None:
-        if params["url_path"].endswith("/questions.jsonl"):  # not yet where options are looked for
+    def stop(**_: Any) -> None:
+        if lost:  # not yet where one of that name is looked for
             raise KeyboardInterrupt
 
     def press(**_: Any) -> None:

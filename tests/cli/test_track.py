@@ -88,11 +88,14 @@ def test_what_cannot_be_an_id_or_an_account_is_refused_before_aws_is_asked(
 
 
 @pytest.mark.usefixtures("stack")
-def test_what_looks_like_no_batch_or_no_account_is_taken_with_a_warning(world: World) -> None:
-    said = batchwatch("track", "msgbatch_1", "batch_1", "--account", "elsewhere")
+def test_what_looks_like_no_batch_or_no_account_is_not_taken_unseen(world: World) -> None:
+    arguments = ("track", "msgbatch_1", "batch_1", "--account", "elsewhere")
+    refused, said = batchwatch(*arguments), batchwatch(*arguments, "--force")
 
+    assert (refused.code, refused.out) == (2, "")
+    assert "msgbatch_1: the ids of batches begin with batch_" in refused.err
     assert said.code == 0
-    assert "warning: msgbatch_1: the ids of batches begin with batch_" in said.err
+    assert len(said.out.splitlines()) == 2
     assert "'elsewhere'" in said.err
     assert world.runtime.ledger.get("elsewhere", "msgbatch_1").open
 

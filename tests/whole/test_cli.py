@@ -234,6 +234,9 @@ def submit(person: Person, folder: Path) -> None:
     names = Counter(json.loads(line)["custom_id"] for line in answers.read_bytes().splitlines())
     assert names == Counter(f"gpt-5-mini-{n}" for n in range(1, 6))
     assert person("jobs --json").objects == []
+    (printed,) = person(f"submit {file} --as again.jsonl --no-watch").out.split()
+    shown = person(f"show {printed} --json")
+    assert (shown.code, [each["id"] for each in shown.objects]) == (0, [printed])
 
 
 def doctor(person: Person) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from batchwatch.cli.trouble import Code
 from batchwatch.notify.wording import harmless
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Output:
         self.notes.print(Text(harmless(text)), soft_wrap=True)
 
     def trouble(self, trouble: CommandError) -> None:
-        """Tell why the command ends."""
-        self.note(f"error: {trouble}")
+        """Tell why the command ends; a Ctrl-C is no error."""
+        self.note(f"{trouble}" if trouble.code is Code.INTERRUPTED else f"error: {trouble}")
         if trouble.way_out:
             self.note(f"  {trouble.way_out}")

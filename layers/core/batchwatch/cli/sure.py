@@ -25,4 +25,4 @@ def sure(out: Output, question: str, person: TextIO | None = None) -> bool:
         return person.readline().strip().lower() in {"y", "yes"}
     except KeyboardInterrupt as error:
         out.note("")
-        raise CommandError(Code.INTERRUPTED, "stopped; nothing was done") from error
+        raise CommandError(Code.INTERRUPTED, "stopped: nothing was done") from error

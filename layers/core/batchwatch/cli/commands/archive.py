@@ -12,7 +12,14 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.ids import ids_of
 from batchwatch.cli.look import view
-from batchwatch.cli.mend.mending import Case, incomplete, look, mend, must_keep_versions
+from batchwatch.cli.mend.mending import (
+    Case,
+    incomplete,
+    look,
+    mend,
+    must_keep_versions,
+    refuse_jobs,
+)
 from batchwatch.cli.mend.verifying import Found
 from batchwatch.cli.output import Output
 from batchwatch.cli.stack import Stack
@@ -68,7 +75,9 @@ def archive(  # noqa: PLR0913 - as many options
     Exit code: 0 all of it is there; 1 something is wrong (--check), could not be had, or a batch
     has not ended.
     """  # noqa: D301 - click reads \b
-    records = stack.find_all(ids_of(ids, sys.stdin), account)
+    wanted = ids_of(ids, sys.stdin)
+    refuse_jobs(stack, wanted)
+    records = stack.find_all(wanted, account)
     cases = _look(stack, out, records)
     for case in cases:
         _show(out, case)
@@ -79,6 +88,9 @@ def archive(  # noqa: PLR0913 - as many options
         for case in cases:
             if out.as_json:
                 out.emit(_said(case.known, case))
+        if check and to_mend:
+            names = (clean(case.known.batch_id) for case in to_mend)
+            out.note(f"to mend: batchwatch archive {' '.join(names)}")
         return Code.BAD_NEWS if check and not all(case.well for case in cases) else None
     if not _may(stack, out, to_mend, yes=yes):
         out.note("nothing was done")
@@ -190,6 +202,9 @@ def _wait(stack: Stack, out: Output, records: list[Record]) -> list[Record]:
     doing = TextColumn("{task.description}")
     columns = (TextColumn("archiving"), BarColumn(), MofNCompleteColumn(), doing)
     out.note(f"waiting for {plural(left, 'file')}; Ctrl-C leaves it to the archiver")
+    files = [file for known in records for file in known.files.values()]
+    if until := max((f.give_up_at or 0 for f in files if not f.state.final), default=0):
+        out.note(f"  OpenAI is asked for missing ids for {duration(until - time.time())} at most")
     try:
         with Progress(*columns, console=out.notes, disable=not out.live, transient=True) as bar:
             task = bar.add_task("", total=left)

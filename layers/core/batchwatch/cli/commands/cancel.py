@@ -12,7 +12,7 @@ from batchwatch.cli.command import AccountName, command
 from batchwatch.cli.ids import words_of
 from batchwatch.cli.output import Output
 from batchwatch.cli.send import submitter
-from batchwatch.cli.send.cancelling import JobTarget, find, well
+from batchwatch.cli.send.cancelling import JobTarget, find, too_late, well
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.sure import sure
 from batchwatch.cli.trouble import Code, CommandError
@@ -58,8 +58,9 @@ def cancel(  # noqa: PLR0913 - each is an option
 
     The function Submitter does it, as it has the key, which needs the right to write batches.
 
-    Exit code: 0 OpenAI is cancelling, or has (with --wait: has); 1 something had already ended
-    in another way, Submitter failed, or you said no; 3 nobody knows that id.
+    Exit code: 0 OpenAI is cancelling, or has (with --wait: has); 1 something had ended in
+    another way, or was done to its last request by then, Submitter failed, or you said no; 3
+    nobody knows that id.
     """  # noqa: D301 - it keeps lines as they are
     targets = [find(stack, each, account) for each in words_of(wanted, sys.stdin)]
     if wait:
@@ -90,7 +91,9 @@ def cancel(  # noqa: PLR0913 - each is an option
 def _confirmed(out: Output, targets: list[Target]) -> bool:
     for target in targets:
         out.note(f"  {target}: {target.state}")
-    return sure(out, f"Cancel {'it' if len(targets) == 1 else 'all of them'}?")
+    done = sum(target.done for target in targets)
+    charged = f"{plural(done, 'request')} {'is' if done == 1 else 'are'} done, and charged. "
+    return sure(out, f"{charged}Cancel {'it' if len(targets) == 1 else 'all of them'}?")
 
 
 def _refuse_to_wait_in_vain(targets: list[Target]) -> None:
@@ -112,7 +115,7 @@ def _cancel(stack: Stack, out: Output, target: Target) -> None:
     except KeyboardInterrupt as error:
         raise CommandError(
             Code.INTERRUPTED,
-            f"stopped; {target.id} is perhaps being cancelled all the same",
+            f"stopped: {target.id} is perhaps being cancelled all the same",
             f"to be sure: batchwatch cancel {target.id} --yes; to ask again does no harm",
         ) from error
     except submitter.EndedAlreadyError as error:
@@ -147,7 +150,9 @@ def _done(said: dict[str, Any]) -> str:
 def _tell_end(out: Output, target: Target) -> None:
     """Say how it has ended; CommandError where that is not as it was to."""
     if not well(target):
-        raise CommandError(Code.BAD_NEWS, f"{target} has already ended: {target.state}")
+        late = too_late(target)
+        cause = f"{target} has already ended: {target.state}" + (late and f"; {late}")
+        raise CommandError(Code.BAD_NEWS, cause)
     out.show(f"{target} is cancelled already")
     if out.as_json:
         out.emit(target.said())
@@ -164,10 +169,13 @@ def _wait(stack: Stack, out: Output, target: Target) -> Code:
     except KeyboardInterrupt as error:
         raise CommandError(
             Code.INTERRUPTED,
-            f"no longer waiting for {target.id}; its cancellation goes on",
+            f"stopped: nobody waits for {target.id} any more; its cancellation goes on",
             f"to wait again: batchwatch cancel {target.id} --yes --wait",
         ) from error
-    out.show(f"{target}: {target.state}")
+    late = too_late(target)
+    out.show(f"{target}: {late or target.state}")
     if out.as_json:
         out.emit(target.said())
+        if late:
+            out.note(f"{target}: {late}")
     return Code.WELL if well(target) else Code.BAD_NEWS

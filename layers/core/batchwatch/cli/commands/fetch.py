@@ -9,14 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
 from batchwatch.batch import Role
 from batchwatch.cli.command import AccountName, command
@@ -25,6 +17,7 @@ from batchwatch.cli.fetch.joining import Joined, Some, join_files
 from batchwatch.cli.fetch.targets import Target, Targets
 from batchwatch.cli.ids import ids_of
 from batchwatch.cli.output import Output
+from batchwatch.cli.send.bars import bar_of, titled
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.wording import clean, number, plural, size
@@ -98,7 +91,7 @@ def fetch(  # noqa: PLR0913 - the options of a command
     Exit code: 0 all is here; 1 something is not: the batch is not archived yet, or left no
     results; a file is gone, was never archived, is not what the archive noted, or would overwrite
     another one; requests lack an answer, or answers a request: the rest is fetched all the same;
-    3 there is no such batch, job or file.
+    3 there is no such batch, job or file. Of several --role, one that never was is only told of.
     """  # noqa: D301 - typer's sign for lines that are to be kept
     ids, due = ids_of(ids, sys.stdin), frozenset(role or ())
     _check_usage(ids, folder, due, join_with, as_json=out.as_json)
@@ -117,7 +110,7 @@ def fetch(  # noqa: PLR0913 - the options of a command
     except KeyboardInterrupt as error:
         if folder == _STDOUT:
             raise
-        cause, way_out = "stopped; what has come is kept", "the same command goes on from there"
+        cause, way_out = "stopped: what has come is kept", "the same command goes on from there"
         raise CommandError(Code.INTERRUPTED, cause, way_out) from error
     return fetching.code
 
@@ -171,7 +164,7 @@ class _Fetching:
         for role, file in self._wanted(target).items():
             expected = Expected.of(file)
             try:
-                with self._bar(f"{target.id} {role}", expected) as seen:
+                with self._bar(role, expected) as seen:
                     stream(self._s3, expected, sys.stdout.buffer.write, seen)
             except NotFetchedError as error:
                 self._bad(target, _with_way_out(error, target), role)
@@ -185,7 +178,10 @@ class _Fetching:
         if not self._roles and not {*_ANSWERS} & {*target.files}:
             self._bad(target, NotFetchedError("empty", target.empty))
         for role in sorted(self._due - {*target.files}):
-            self._bad(target, target.without(role), role)
+            if self._due == {role}:
+                self._bad(target, target.without(role), role)
+            else:  # of several it is no error that one of them never was: most have no errors
+                self._none(target, target.without(role), role)
         files = {r: f for r, f in target.files.items() if not self._roles or r in self._roles}
         there = {r: f for r, f in sorted(files.items()) if f.state is FileState.ARCHIVED}
         for role in files.keys() - there.keys():
@@ -194,10 +190,11 @@ class _Fetching:
 
     def _to_path(self, target: Target, role: Role, file: File, path: Path) -> None:
         expected = Expected.of(file)
-        with self._bar(f"{target.id}/{path.name}", expected) as seen:
+        with self._bar(path.name, expected) as seen:
             start = Download(self._s3, expected, path, seen).run(force=self._force)
         came = "" if not start else f", went on from {size(start)}"
-        said = f"{size(file.bytes or 0)}, {plural(file.lines or 0, 'line')}{came}"
+        lines = "" if role is Role.RECORD else f", {plural(file.lines or 0, 'line')}"
+        said = f"{size(file.bytes or 0)}{lines}{came}"
         self._out.show(f"{clean(path)}  {'already there' if start is None else said}")
         state = "there" if start is None else "fetched"
         self._emit(
@@ -264,6 +261,10 @@ class _Fetching:
         self.code = Code.BAD_NEWS if self.code is Code.BAD_NEWS else error.code
         self._emit(target, error.state, role=role, reason=str(error))
 
+    def _none(self, target: Target, error: NotFetchedError, role: Role) -> None:
+        self._out.note(f"note: {error}" + (error.way_out and f"; {error.way_out}"))
+        self._emit(target, error.state, role=role, reason=str(error))
+
     def _emit(self, target: Target, state: str, **said: Any) -> None:
         if self._out.as_json:
             told = {name: value for name, value in said.items() if value is not None}
@@ -273,15 +274,8 @@ class _Fetching:
     @contextmanager
     def _bar(self, name: str, expected: Expected) -> Iterator[Any]:
         """Show, to whom looks on, how far a file has come; gone when it is there."""
-        columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-        with Progress(
-            TextColumn("{task.description}", markup=False),
-            *columns,
-            console=self._out.notes,
-            transient=True,
-            disable=not self._out.notes.is_terminal,
-        ) as progress:
-            task = progress.add_task(name, total=expected.size)
+        with bar_of(self._out.notes, shown=self._out.notes.is_terminal) as progress:
+            task = progress.add_task(titled(name), total=expected.size)
             yield lambda seen: progress.update(task, completed=seen)
 
 

@@ -39,7 +39,12 @@ def replay(  # noqa: PLR0913 - as many options
     *,
     types: Annotated[
         list[str] | None,
-        typer.Option("--type", "-t", metavar="TYPE", help="Only events of this type; repeatable."),
+        typer.Option(
+            "--type",
+            "-t",
+            metavar="TYPE",
+            help="Only events of this type; repeatable. `batch.` may be left out.",
+        ),
     ] = None,
     sequences: Annotated[
         list[int] | None,
@@ -48,10 +53,8 @@ def replay(  # noqa: PLR0913 - as many options
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print which events would be announced.")
     ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask before all events are announced.")
-    ] = False,
-) -> None:
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+) -> Code | None:
     """Announce events of batches or jobs again: the same texts, to the byte.
 
     They are published on the topic as they lie in the bucket under events/, with the same
@@ -59,35 +62,41 @@ def replay(  # noqa: PLR0913 - as many options
     one that remembers ids, as the README asks, knows those that it has had. People are not told
     again what they were told within 30 days.
 
-    Without --type and --sequence it is all events, after a question.
+    Without --type and --sequence it is all events. Asks first on a terminal; elsewhere --yes is
+    needed.
 
     \b
-      batchwatch replay batch_6b49d2 --type batch.completed
+      batchwatch replay batch_6b49d2 --type completed
       batchwatch replay batch_6b49d2 --sequence 3 --sequence 4
       batchwatch replay --dry-run batch_6b49d2
-      batchwatch list --json | jq -r .id | batchwatch replay - -t batch.archived
+      batchwatch list --json | jq -r .id | batchwatch replay - -t archived --yes
 
-    Exit code: 0 all were announced; 1 one cannot be read, or SNS refused it; 3 there is no such
-    event. Interrupted, it says how far it came.
+    Exit code: 0 all were announced; 1 one cannot be read, SNS refused it, or you said no; 3 an
+    id has no event of that number or of these types, or a type is none of theirs: then nothing is
+    announced. Interrupted, it says how far it came.
     """  # noqa: D301 - click reads \b
     chosen = [
         each
         for subject in ids_of(ids, sys.stdin)
         for each in _choose(stack, subject, account, types, sequences)
     ]
+    for name in types or ():
+        if not any(_is_of(each.kept, name) for each in chosen):
+            cause = f"none of them has an event {clean(name, 80)}; nothing was announced"
+            raise CommandError(Code.NOT_FOUND, cause, "see what there is: batchwatch events ID")
     if dry_run:
         for each in chosen:
             _tell(out, each, published=False)
         out.note(f"{plural(len(chosen), 'event')} would be announced")
-        return
-    if not (types or sequences):
-        subjects = len({each.subject for each in chosen})
-        of = clean(chosen[0].subject) if subjects == 1 else f"{subjects} batches or jobs"
-        what = f"Announce {plural(len(chosen), 'event')} of {of} again, to every subscriber?"
-        if not (yes or sure(out, what)):
-            out.note("nothing was done")
-            return
+        return None
+    subjects = len({each.subject for each in chosen})
+    of = clean(chosen[0].subject) if subjects == 1 else f"{subjects} batches or jobs"
+    what = f"Announce {plural(len(chosen), 'event')} of {of} again, to every subscriber?"
+    if not (yes or sure(out, what)):
+        out.note("nothing was done")
+        return Code.BAD_NEWS
     _publish(stack, out, chosen)
+    return None
 
 
 def _choose(
@@ -105,13 +114,21 @@ def _choose(
     chosen = [
         each
         for each in kept
-        if (not types or each.type in types) and (not sequences or each.sequence in sequences)
+        if (not types or any(_is_of(each, name) for name in types))
+        and (not sequences or each.sequence in sequences)
     ]
-    if not chosen:
+    missing = [f"number {n}" for n in sequences or () if n not in {e.sequence for e in kept}]
+    if missing or not chosen:
         there = ", ".join(f"{each.sequence} {each.type}" for each in kept)
-        cause = f"{subject} has no such event"
+        what = f"event {clean(', '.join(missing))}" if missing else "such event"
+        cause = f"{subject} has no {what}; nothing was announced"
         raise CommandError(Code.NOT_FOUND, cause, f"it has: {clean(there, 1000)}")
     return [Chosen(subject, each, _read(stack, each)) for each in chosen]
+
+
+def _is_of(kept: Kept, name: str) -> bool:
+    """Whether an event is of a type, `completed` being short for `batch.completed`."""
+    return kept.type == name or kept.type.partition(".")[2] == name
 
 
 def _read(stack: Stack, kept: Kept) -> Event:

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from batchwatch.cli.command import command
 from batchwatch.cli.follow.following import Until, paces_of, progress, verdict, watch
 from batchwatch.cli.follow.screen import screen_for
 from batchwatch.cli.follow.watched import Submitted
 from batchwatch.cli.output import Output
+from batchwatch.cli.send.bars import bar_of, titled
 from batchwatch.cli.send.checking import check_file, complaint, letters, object_metadata
-from batchwatch.cli.send.putting import TooLateError, older_options, put
+from batchwatch.cli.send.doubts import may_send
+from batchwatch.cli.send.putting import TooLateError, put
+from batchwatch.cli.send.taking import taken_in
 from batchwatch.cli.stack import Stack
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.wording import clean, plural, size
@@ -51,7 +53,8 @@ def submit_files(  # noqa: PLR0913 - each is an option
     on_bad_lines: Annotated[
         Literal["quarantine", "refuse"] | None,
         typer.Option(
-            "--on-bad-lines", help="quarantine: send the good lines all the same. [default: refuse]"
+            "--on-bad-lines",
+            help="quarantine: send the good lines all the same. [default: refuse]",
         ),
     ] = None,
     part_requests: Annotated[
@@ -84,8 +87,14 @@ def submit_files(  # noqa: PLR0913 - each is an option
         bool, typer.Option("--check/--no-check", help="Look at every line before the upload.")
     ] = True,
     watched: Annotated[
-        bool, typer.Option("--watch/--no-watch", help="Watch the jobs; else print their ids only.")
+        bool,
+        typer.Option(
+            "--watch/--no-watch", help="Watch the jobs; else print their ids once they are there."
+        ),
     ] = True,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask, whatever is in the inbox already.")
+    ] = False,
 ) -> Code:
     """Send files of requests as batches, and watch them until the answers are there.
 
@@ -97,13 +106,19 @@ def submit_files(  # noqa: PLR0913 - each is an option
       batchwatch submit a.jsonl b.jsonl --account research --metadata team=search --no-watch
 
     Options may also lie beside a file, in NAME.options.json, which goes along. If a line cannot be
-    sent, nothing is, unless --on-bad-lines quarantine is given. A file that is sent twice is paid
-    twice: to send it again is to send it again.
+    sent, nothing is, unless --on-bad-lines quarantine is given. That is stricter than the service
+    itself, which sends the good lines of a file that is dropped, and reports the others.
+
+    A file that is sent twice is paid twice. If one of its name and size is in the inbox already,
+    or a job has one of its name, you are asked on a terminal; elsewhere it is said, and sent.
+    Options of another time in the inbox would count for a file without any, by which another
+    account may pay: then you are asked, and elsewhere nothing is sent without --yes.
 
     Ctrl-C during an upload leaves nothing behind; after it, the job goes on. Which of the two is
     said, and how to watch on or to cancel.
 
-    Exit code: 0 every request was answered; 1 a file has bad lines, or a job did not come to a
+    Exit code: 0 every request was answered (of the good lines, with quarantine), or sent with
+    --no-watch; 1 a file has bad lines, or is in doubt, or you said no, or a job did not come to a
     good end; 2, 3 no such file, or none that can be sent; 130 Ctrl-C.
     """  # noqa: D301 - the mark that keeps lines in the help
     said = {
@@ -118,12 +133,18 @@ def submit_files(  # noqa: PLR0913 - each is an option
     ready = letters(files, called, object_metadata(said))
     if check and not _all_good(ready, out):
         return Code.BAD_NEWS
+    if not may_send(stack, out, ready, yes=yes):
+        out.note("nothing was sent")
+        return Code.BAD_NEWS
     sent: list[Put] = []
     for letter in ready:
         sent.append(_sent(stack, letter, out, sent))
+    if not (watched and out.live):  # what moves shows names, and needs no ids
+        jobs = _taken_in(stack, out, sent)
+        sent = [_as_it_is(put, jobs.get(put.key)) for put in sent]
     if not watched:
         for each in sent:
-            _tell_id(out, each)
+            _tell_id(out, each, jobs.get(each.key))
         return Code.WELL
     with screen_for(out) as screen:
         ended = watch(screen, Submitted(stack, sent), Until(), paces_of(stack))
@@ -144,19 +165,20 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 def _all_good(ready: Sequence[Letter], out: Output) -> bool:
     """Look at every line of every file, and tell of each that cannot be sent."""
-    complaints = []
+    complaints, some_good = [], True
     for letter in ready:
         with _bar(out, f"checking {letter.path.name}", letter.size) as advance:
             checked = check_file(letter, advance)
-        complaints += complaint(letter, checked)
+        why = complaint(letter, checked)
+        complaints += why
+        some_good &= not why or (checked.good > 0 and not checked.refusal)
         aside = f", {plural(checked.bad, 'bad line')}" if checked.bad else ""
         out.note(f"{clean(letter.path.name)}: {plural(checked.good, 'request')}{aside}")
     for line in complaints:
         out.note(line)
     if complaints:
-        out.note(
-            "nothing was sent; correct them, or set bad lines aside: --on-bad-lines quarantine"
-        )
+        aside = ", or set bad lines aside: --on-bad-lines quarantine" if some_good else ""
+        out.note(f"nothing was sent; correct them{aside}")
     return not complaints
 
 
@@ -166,8 +188,6 @@ def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> P
     sent: Put | None = None
     try:
         s3 = stack.client("s3")
-        if older_options(s3, stack.bucket, letter):
-            out.note(f"note: {letter.sidecar_key} lies in the bucket, and counts for {name} too")
         with _bar(out, f"uploading {name}", letter.size) as advance:
             sent = put(s3, stack.bucket, letter, advance)
     except KeyboardInterrupt as stop:
@@ -179,8 +199,21 @@ def _sent(stack: Stack, letter: Letter, out: Output, before: Sequence[Put]) -> P
         if before:
             out.note(_goes_on(before))
         raise
-    out.note(f"{name}: {size(letter.size)} in the inbox, as {sent.job_id}")
+    out.note(f"{name}: {size(letter.size)} in the inbox")
     return sent
+
+
+def _taken_in(stack: Stack, out: Output, sent: Sequence[Put]) -> dict[str, Seen]:
+    """Wait a moment for the jobs of what was sent: a store that has no versions names others."""
+    try:
+        return taken_in(stack, out, sent)
+    except KeyboardInterrupt:
+        cause = f"stopped: {plural(len(sent), 'file')} had been sent"
+        raise CommandError(Code.INTERRUPTED, cause, _goes_on(sent)) from None
+
+
+def _as_it_is(put: Put, job: Seen | None) -> Put:
+    return put._replace(job_id=job.id) if job else put
 
 
 def _goes_on(there: Sequence[Put]) -> str:
@@ -191,9 +224,15 @@ def _goes_on(there: Sequence[Put]) -> str:
     return f"{go}: batchwatch watch {ids}, or batchwatch cancel {ids}"
 
 
-def _tell_id(out: Output, sent: Put) -> None:
+def _tell_id(out: Output, sent: Put, job: Seen | None) -> None:
+    if job is None:
+        out.note(
+            f"note: {sent.key} is not taken in yet; its job will be {sent.job_id}, and to see"
+            " what is: batchwatch jobs; whether the service runs: batchwatch doctor"
+        )
     if out.as_json:
-        out.emit({"kind": "job", "id": sent.job_id, "key": sent.key, "status": "uploaded"})
+        unread = {"kind": "job", "id": sent.job_id, "key": sent.key, "status": "uploaded"}
+        out.emit(job.said if job else unread)
     out.show(sent.job_id)
 
 
@@ -214,13 +253,6 @@ def _tell_end(out: Output, seen: Seen) -> None:
 @contextmanager
 def _bar(out: Output, what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how far something is, where somebody looks on."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    shown = out.notes.is_terminal and not out.as_json
-    with Progress(*columns, console=out.notes, transient=True, disable=not shown) as bar:
-        task = bar.add_task(clean(what), total=total)
+    with bar_of(out.notes, shown=out.notes.is_terminal and not out.as_json) as bar:
+        task = bar.add_task(titled(what), total=total)
         yield lambda count: bar.advance(task, count)

@@ -37,6 +37,10 @@ def track(
             help="Account of the batches, a name in the secret. [default: the only one known]",
         ),
     ] = None,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take ids that do not begin with batch_, too.")
+    ] = False,
 ) -> None:
     """Put batches under watch.
 
@@ -45,14 +49,15 @@ def track(
     account was first polled. What has ended is announced and archived, too.
 
     A batch that is watched already stays as it is. OpenAI is not asked here but at the next
-    poll: a wrong id is announced as batch.lost after an hour.
+    poll: a wrong id is announced as batch.lost after an hour. There is no way to take one back, so
+    an id of another form is refused, unless --force is given.
 
     \b
       batchwatch track batch_6b49d2
       batchwatch track --account research - < ids.txt
 
-    Exit code: 0 all of them are under watch; 2 an id is not usable, or several accounts are
-    known and none was named: then nothing is done.
+    Exit code: 0 all of them are under watch; 2 an id is not usable or not of that form, or several
+    accounts are known and none was named: then nothing is done.
     """  # noqa: D301 - it keeps lines as they are
     wanted = ids_of(batch_ids, sys.stdin)
     given = usable_account(account) if account else None
@@ -60,8 +65,16 @@ def track(
     asked = [given] if given else accounts
     rows = stack.catalogue.batches((name, each) for name in asked for each in wanted)
     known = {row.known.batch_id: row.known for row in rows}
+    odd = [each for each in wanted if each not in known and not each.startswith(_USUAL)]
+    if odd and not force:
+        cause = f"{clean(', '.join(odd))}: the ids of batches begin with {_USUAL}"
+        raise CommandError(Code.USAGE, cause, "if your provider has others: --force")
     name = given or _only(accounts, [each for each in wanted if each not in known])
-    _warn(out, wanted, known, None if name in accounts else name)
+    if name not in accounts:
+        out.note(
+            f"warning: nothing was ever told of an account {name!r}; if the secret does not "
+            "have it, nobody polls it"
+        )
     for each in wanted:
         there = known.get(each)
         if there is None or there.abandoned:
@@ -81,21 +94,6 @@ def _only(accounts: list[str], new: list[str]) -> str:
             "name it by --account",
         )
     return accounts[0]
-
-
-def _warn(out: Output, wanted: list[str], known: dict[str, Record], strange: str | None) -> None:
-    odd = [each for each in wanted if each not in known and not each.startswith(_USUAL)]
-    if odd:
-        out.note(
-            f"warning: {clean(', '.join(odd))}: the ids of batches begin with {_USUAL}; "
-            f"{'one' if len(odd) == 1 else 'those'} that OpenAI does not know "
-            f"{'is' if len(odd) == 1 else 'are'} announced as batch.lost after an hour"
-        )
-    if strange:
-        out.note(
-            f"warning: nothing was ever told of an account {strange!r}; if the secret does not "
-            "have it, nobody polls it"
-        )
 
 
 def _tell(out: Output, batch_id: str, account: str, there: Record | None) -> None:

@@ -111,9 +111,10 @@ class Targets:
 
 def _of_batch(known: Record, roles: frozenset[Role]) -> Target:
     batch_id, status = known.batch_id, view.status_of(known)
-    empty, waits_for = f"{batch_id} has no results: it is {clean(status)}", None
+    empty, waits_for = f"{batch_id} {_ended(status)}, and left no answers", None
     if known.batch and known.batch.errors and known.batch.errors.data:
         empty += f": {clean(known.batch.errors.data[0].message or '')}"
+    empty += "; there is only its record"
     if known.lost or known.abandoned:
         empty = f"{batch_id} is lost: OpenAI does not know it any more"
     elif not known.terminal:
@@ -135,7 +136,7 @@ def _of_batch(known: Record, roles: frozenset[Role]) -> Target:
 def _of_job(job: Job) -> Target:
     waits_for = f"{job.job_id} is not done yet; it is {job.stage}"
     how = job.outcome or Outcome.COMPLETED
-    empty = f"{job.job_id} has no results: it is {how}"
+    empty = f"{job.job_id} {_ended(how)}, and left no answers"
     batches = [part.batch_id for part in job.parts if part.batch_id]
     return Target(
         job.job_id,
@@ -145,6 +146,11 @@ def _of_job(job: Job) -> Target:
         wait=f"batchwatch fetch --wait {job.job_id}",
         mend=f"those of its parts are archived, too: batchwatch fetch {_some(batches)}",
     )
+
+
+def _ended(status: str) -> str:
+    was = "was " if status == Outcome.CANCELLED else ""
+    return f"{was}{clean(status)}"
 
 
 def _some(batches: list[str]) -> str:

@@ -15,9 +15,10 @@ from batchwatch.batch import Role
 from batchwatch.cli.mend.verifying import Found, Verifying
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.record import FileState
+from batchwatch.submit.job import is_job_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from batchwatch.cli.mend.verifying import Finding
     from batchwatch.cli.stack import Stack
@@ -66,6 +67,19 @@ class Case(NamedTuple):
         """Until when a worker has a file of it at this moment; None if none has."""
         held = [f.lease.until for f in self.known.files.values() if f.lease and f.by_worker]
         return max((until for until in held if until > now), default=None)
+
+
+def refuse_jobs(stack: Stack, ids: Iterable[str]) -> None:
+    """Raise CommandError that names its batches where an id is that of a job."""
+    for each in filter(is_job_id, ids):
+        job = stack.jobs.get(each)
+        if job is None:
+            raise CommandError(Code.NOT_FOUND, f"the stack {stack.name!r} knows no job {each}")
+        batches = [part.batch_id for part in job.parts if part.batch_id]
+        way_out = (
+            f"it has: batchwatch archive {' '.join(batches)}" if batches else "it has none yet"
+        )
+        raise CommandError(Code.USAGE, f"{each} is a job; it is batches that are archived", way_out)
 
 
 def look(stack: Stack, known: Record, tell: Callable[[int], None]) -> Case:

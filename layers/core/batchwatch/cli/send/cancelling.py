@@ -6,15 +6,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from batchwatch.cli.follow.progress import of_job
 from batchwatch.cli.ids import usable
 from batchwatch.cli.look import view
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.notify.digest import title
 from batchwatch.notify.wording import clean, number, plural
 from batchwatch.submit.inbox import INBOX
-from batchwatch.submit.job import FINAL, UNSENT, Job, Outcome, Stage, is_job_id
+from batchwatch.submit.job import FINAL, UNSENT, Job, Outcome, PartState, Stage, is_job_id
 
 if TYPE_CHECKING:
+    from batchwatch.batch import RequestCounts
+    from batchwatch.cli.follow.progress import Seen
     from batchwatch.cli.stack import Stack
     from batchwatch.record import Record
 
@@ -27,6 +30,7 @@ class JobTarget:
     """A dropped file, with all its batches."""
 
     job: Job
+    seen: Seen
 
     @property
     def id(self) -> str:
@@ -57,17 +61,37 @@ class JobTarget:
         stage = "cancelling" if job.cancelled and not self.over else self.end or job.stage.value
         if not job.parts:
             return stage
+        done = (
+            f", {number(self.done)} of {plural(job.requests, 'request')} done"
+            if job.requests
+            else ""
+        )
         ended = sum(part.state in FINAL for part in job.parts)
         unsent = sum(part.state in UNSENT for part in job.parts)
         waiting = f", {number(unsent)} not sent yet" if unsent else ""
-        return f"{stage}, {number(ended)} of {plural(len(job.parts), 'part')} over{waiting}"
+        return f"{stage}, {number(ended)} of {plural(len(job.parts), 'part')} over{waiting}{done}"
+
+    @property
+    def done(self) -> int:
+        """How many of its requests have been answered, or have failed."""
+        return self.seen.done
+
+    @property
+    def total(self) -> int:
+        """How many requests it has."""
+        return self.job.requests
+
+    @property
+    def charged(self) -> int:
+        """How many have been answered."""
+        return self.seen.done - self.seen.errors
 
     def __str__(self) -> str:
         return f"{self.id} ({clean(self.job.key)})"
 
     def again(self, stack: Stack) -> JobTarget:
         """Look again."""
-        return JobTarget(_job(stack, self.id))
+        return _job_target(stack, _job(stack, self.id))
 
     def said(self) -> dict[str, Any]:
         """As one JSON object."""
@@ -112,6 +136,25 @@ class BatchTarget:
         done, total = number(batch.counts.done), number(batch.counts.total or 0)
         return f"{status}, {done} of {total} requests done"
 
+    @property
+    def done(self) -> int:
+        """How many of its requests have been answered, or have failed."""
+        return self._counts.done if self._counts else 0
+
+    @property
+    def total(self) -> int:
+        """How many requests it has; 0: not known."""
+        return (self._counts.total or 0) if self._counts else 0
+
+    @property
+    def charged(self) -> int:
+        """How many have been answered."""
+        return (self._counts.completed or 0) if self._counts else 0
+
+    @property
+    def _counts(self) -> RequestCounts | None:
+        return self.known.batch.counts if self.known and self.known.batch else None
+
     def __str__(self) -> str:
         name = clean(title(self.known.batch), 40) if self.known and self.known.batch else ""
         of = f"account {clean(self.account)}" if self.account else ""
@@ -139,9 +182,9 @@ def find(stack: Stack, wanted: str, account: str | None) -> Target:
     A batch that nobody knows is one all the same: OpenAI may know it.
     """
     if wanted.endswith(_FILE):
-        return JobTarget(_job_of_file(stack, wanted))
+        return _job_target(stack, _job_of_file(stack, wanted))
     if is_job_id(usable(wanted)):
-        return JobTarget(_job(stack, wanted))
+        return _job_target(stack, _job(stack, wanted))
     accounts = [account] if account else stack.catalogue.accounts()
     rows = [row.known for row in stack.catalogue.batches((each, wanted) for each in accounts)]
     if len(rows) > 1:
@@ -154,8 +197,23 @@ def find(stack: Stack, wanted: str, account: str | None) -> Target:
 
 
 def well(target: Target) -> bool:
-    """Whether it ended as it was to."""
-    return target.end in {_CANCELLED, Outcome.CANCELLED.value}
+    """Whether it ended as it was to, and in time."""
+    return target.end in {_CANCELLED, Outcome.CANCELLED.value} and not too_late(target)
+
+
+def too_late(target: Target) -> str:
+    """Say what it costs if all of it was done before it could be cancelled; empty if it was not."""
+    all_done = target.end is not None and 0 < target.total <= target.done
+    if target.end != Outcome.COMPLETED.value and not all_done:
+        return ""
+    of = plural(target.total, "request")
+    return f"too late: it completed, {number(target.charged)} of {of} are charged"
+
+
+def _job_target(stack: Stack, job: Job) -> JobTarget:
+    live = [part.batch_id for part in job.parts if part.batch_id and part.state is PartState.LIVE]
+    rows = stack.catalogue.batches((job.account or "", each) for each in live)
+    return JobTarget(job, of_job(job, {r.known.batch_id: r.known for r in rows if not r.trouble}))
 
 
 def _job(stack: Stack, job_id: str) -> Job:

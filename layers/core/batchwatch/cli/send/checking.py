@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.cli.trouble import Code, CommandError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 SUFFIX, SIDECAR = ".jsonl", ".options.json"
 _PIECE = 1024 * 1024
+_DIFFERS = re.compile(r"the option (?P<name>\w+) is another one in the options beside")
+_OURS = re.compile(r"the option batchwatch-(?=[a-z])")
 _TOLD = 10
 _LONGEST_KEY = 900  # bytes, as the report about it has a longer one
 _MOST_METADATA = 1900  # bytes; S3 takes 2,048, and some are ours
@@ -81,7 +84,9 @@ def object_metadata(said: Mapping[str, object]) -> dict[str, str]:
         way_out = "put them into NAME.options.json beside NAME.jsonl"
         raise CommandError(Code.USAGE, "the options are more than an object of S3 takes", way_out)
     if odd := [name for name, text in texts.items() if not text.isascii()]:
-        raise CommandError(Code.USAGE, f"the option {odd[0]} has letters that S3 does not take")
+        raise CommandError(
+            Code.USAGE, f"--{odd[0].removeprefix('batchwatch-')} has letters that S3 does not take"
+        )
     return texts
 
 
@@ -144,8 +149,21 @@ def _letter(path: Path, called: str | None, metadata: Mapping[str, str]) -> Lett
     try:
         options = read_options(sidecar, metadata, on_bad_lines="refuse")
     except RefusedJobError as error:
-        raise CommandError(Code.USAGE, f"{path}: {error}") from error
+        cause = _as_typed(str(error), beside.name, sidecar, metadata)
+        raise CommandError(Code.USAGE, f"{path}: {cause}") from error
     return Letter(path, key, size, sidecar, metadata, options)
+
+
+def _as_typed(refusal: str, beside: str, sidecar: bytes | None, metadata: Mapping[str, str]) -> str:
+    """Say of options what is wrong by the names that they have on the command line."""
+    if sidecar and (differs := _DIFFERS.match(refusal)):
+        name = differs["name"]
+        option = name.replace("_", "-")
+        there = json.loads(sidecar.decode("utf-8-sig"))[name]
+        said = there if isinstance(there, str) else json.dumps(there)
+        typed = metadata.get(f"batchwatch-{option}", "")
+        return f"--{option} {typed}, but {beside} says {said}; leave one of them out"
+    return _OURS.sub("--", refusal)
 
 
 def _key(path: Path, called: str | None) -> str:

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from batchwatch.cli.follow.watched import Put
 from batchwatch.cli.trouble import Code, CommandError
 from batchwatch.submit.job import job_id_of
+from batchwatch.submit.limits import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,15 +58,24 @@ def put(s3: S3Client, bucket: str, letter: Letter, progress: Callable[[int], Non
             raise TooLateError(_as_put(bucket, letter, upload.answer)) from None
 
 
-def older_options(s3: S3Client, bucket: str, letter: Letter) -> bool:
-    """Whether options of another time lie beside where a file without any is going to be."""
+def older_options(s3: S3Client, bucket: str, letter: Letter) -> str | None:
+    """Return options of another time that lie beside where a file without any is going to be."""
     if letter.sidecar is not None:
-        return False
+        return None
     try:
-        s3.head_object(Bucket=bucket, Key=letter.sidecar_key)
+        answer = s3.get_object(Bucket=bucket, Key=letter.sidecar_key)
     except ClientError:  # as a rule there is none; who may not look is told nothing
-        return False
-    return True
+        return None
+    return answer["Body"].read(LIMITS.sidecar_bytes).decode(errors="replace")
+
+
+def same_since(s3: S3Client, bucket: str, letter: Letter) -> float | None:
+    """Return since when a file of that name and size lies in the inbox; None if none does."""
+    try:
+        there = s3.head_object(Bucket=bucket, Key=letter.key)
+    except ClientError:
+        return None
+    return there["LastModified"].timestamp() if there["ContentLength"] == letter.size else None
 
 
 def _as_put(bucket: str, letter: Letter, answer: dict[str, Any]) -> Put:
@@ -132,9 +142,10 @@ class _Upload:
         except (ClientError, BotoCoreError, KeyboardInterrupt) as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] in _GONE:
                 return False
+            stopped = isinstance(error, KeyboardInterrupt)
             raise CommandError(
-                Code.INTERRUPTED if isinstance(error, KeyboardInterrupt) else Code.LATER,
-                f"S3 did not say whether {self._letter.key} has arrived",
+                Code.INTERRUPTED if stopped else Code.LATER,
+                f"{'stopped: ' * stopped}S3 did not say whether {self._letter.key} has arrived",
                 "look before you send it again, as it would be paid twice: batchwatch watch",
             ) from error
         ours = answer["Metadata"].get(_MARK) == self._mark
