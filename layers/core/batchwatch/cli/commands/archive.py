@@ -68,8 +68,8 @@ def archive(  # noqa: PLR0913 - as many options
     versions, so it stays in the history of its key.
 
     \b
-      batchwatch archive batch_6b49d2                 verify and mend, wait for the end
-      batchwatch archive --check batch_6b49d2         only verify
+      batchwatch archive batch_6b49…                  verify and mend, wait for the end
+      batchwatch archive --check batch_6b49…          only verify
       batchwatch list --json | jq -r .id | batchwatch archive --check -
 
     Exit code: 0 all of it is there; 1 something is wrong (--check), could not be had, or a batch

@@ -53,7 +53,7 @@ def cancel(  # noqa: PLR0913 - each is an option
     more does no harm.
 
     \b
-      batchwatch cancel batch_6b49d2
+      batchwatch cancel batch_6b49…
       batchwatch cancel questions.jsonl --yes --wait
 
     The function Submitter does it, as it has the key, which needs the right to write batches.

@@ -66,9 +66,9 @@ def replay(  # noqa: PLR0913 - as many options
     needed.
 
     \b
-      batchwatch replay batch_6b49d2 --type completed
-      batchwatch replay batch_6b49d2 --sequence 3 --sequence 4
-      batchwatch replay --dry-run batch_6b49d2
+      batchwatch replay batch_6b49… --type completed
+      batchwatch replay batch_6b49… --sequence 3 --sequence 4
+      batchwatch replay --dry-run batch_6b49…
       batchwatch list --json | jq -r .id | batchwatch replay - -t archived --yes
 
     Exit code: 0 all were announced; 1 one cannot be read, SNS refused it, or you said no; 3 an

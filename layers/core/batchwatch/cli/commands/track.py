@@ -53,7 +53,7 @@ def track(
     an id of another form is refused, unless --force is given.
 
     \b
-      batchwatch track batch_6b49d2
+      batchwatch track batch_6b49…
       batchwatch track --account research - < ids.txt
 
     Exit code: 0 all of them are under watch; 2 an id is not usable or not of that form, or several
