@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.capacity import Entry, index_units, item_size, read_units, write_units
+from benchmarks.child import Child
 from benchmarks.cost import PRICES, Fixed, amounts, bill, fixed_of
 from benchmarks.figures import OURS, Figure, Figures
 from benchmarks.life import Life
@@ -131,3 +132,10 @@ def test_the_poll_taken_is_of_the_next_larger_number_measured() -> None:
 
     wanted = {10: 20, 20: 20, 21: 100, 1000: 1000, 10_000: 1000}
     assert {size: figures.ours(size, 0).open for size in wanted} == wanted
+
+
+def test_a_command_that_ends_does_not_end_who_measures_it() -> None:
+    with Child("benchmarks.many", environment={"AWS_DEFAULT_REGION": "us-east-1"}) as child:
+        asked = [child.ask("run", command=["list", "--help"]) for _ in range(2)]
+
+    assert {each["lines"] > 10 for each in asked} == {True}
