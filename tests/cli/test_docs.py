@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from inspect import cleandoc
 from typing import TYPE_CHECKING
 
@@ -137,3 +138,9 @@ def test_without_its_packages_it_says_how_to_get_them(monkeypatch: pytest.Monkey
 
     with pytest.raises(SystemExit, match=r"uv tool install '\.\[cli\]'"):
         start()
+
+
+def test_it_tells_which_version_it_is() -> None:
+    said = CliRunner().invoke(app, ["--version"], prog_name="batchwatch")
+
+    assert (said.exit_code, said.output) == (0, f"batchwatch {version('batchwatch')}\n")

@@ -74,14 +74,19 @@ class Stack:
         return sender
 
     @contextmanager
-    def ticking(self, every: float = 1) -> Iterator[None]:
-        """Call Poller again and again, as the schedule does; a tick that fails is noted."""
+    def ticking(self, every: float = 1, *, jobs: bool = False) -> Iterator[None]:
+        """Call Poller again and again, as the schedule does; a tick that fails is noted.
+
+        `jobs`: Submitter, too.
+        """
         stop = threading.Event()
 
         def tick() -> None:
             while not stop.is_set():
                 try:
                     self.service.tick()
+                    if jobs:
+                        self.service.look_after_jobs()
                 except RuntimeError as error:
                     self.failed.append(str(error))
                 stop.wait(every)

@@ -6,8 +6,6 @@ import json
 import os
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,6 @@ from tests.dropped import asked
 from tests.whole.stack import deployed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pytest
@@ -87,31 +84,11 @@ def granted() -> set[str]:
     return {one for said in actions for one in ([said] if isinstance(said, str) else said)}
 
 
-@contextmanager
-def minutes(stack: Stack) -> Iterator[None]:
-    """Let Poller and Submitter be called again and again."""
-    stop = threading.Event()
-
-    def tick() -> None:
-        while not stop.is_set():
-            stack.service.tick()
-            stack.service.look_after_jobs()
-            stop.wait(1)
-
-    with ThreadPoolExecutor(1) as pool:
-        ticks = pool.submit(tick)
-        try:
-            yield
-        finally:
-            stop.set()
-    ticks.result()
-
-
 def test_every_command_does_what_its_help_says(tmp_path: Path, subtests: pytest.Subtests) -> None:
     with deployed() as stack:
         person = Person(stack, "operator", ("ReadersPolicy", "OperatorsPolicy"))
         done, slow = stack.openai.add(BRIEF), stack.openai.add(SLOW)
-        with minutes(stack):
+        with stack.ticking(jobs=True):
             with subtests.test("track, watch, list, show, events"):
                 look(stack, person, done, slow)
             with subtests.test("fetch"):
@@ -128,6 +105,7 @@ def test_every_command_does_what_its_help_says(tmp_path: Path, subtests: pytest.
                 submit(person, tmp_path)
             with subtests.test("doctor"):
                 doctor(person)
+        assert stack.failed == []
         with subtests.test("nobody has a right that no command needs"):
             assert granted() - person.used == set()
         with subtests.test("who has no right is told so"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import version
 from io import TextIOWrapper
 
 _MISSING = """error: the command line is not installed
@@ -14,9 +13,6 @@ _MISSING = """error: the command line is not installed
 def main() -> None:
     """Run the command line; without its packages, say how to get them."""
     _open_what_is_closed()
-    if sys.argv[1:] == ["--version"]:  # without all that a command needs
-        print(f"batchwatch {version('batchwatch')}")  # noqa: T201 - the answer
-        return
     try:
         from batchwatch.cli.app import app  # noqa: PLC0415 - they may be missing
     except ModuleNotFoundError as error:
