@@ -1,0 +1,91 @@
+"""What the status page shows, as read from a stack at one moment. No prompt, answer or secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from batchwatch.cli.look.detail import Stage
+
+
+class Stored(NamedTuple):
+    """A file of a batch: its role and state, bytes and lines where known."""
+
+    role: str
+    state: str
+    bytes: int | None
+    lines: int | None
+
+
+class Card(NamedTuple):
+    """A batch. Times are seconds since 1970, `cost` dollars at list prices.
+
+    name       what its metadata call it, else its id
+    status     as `batchwatch list` says: OpenAI's, or new, lost, unreadable
+    standing   what matters most, in a word or two: `completed with errors`, `files lost`, `stalled`
+    good       None while it is under way, else whether it ended as hoped for
+    stages     where it has been, by OpenAI's clock
+    archived   when the last file came into the bucket, None where that is not known
+    problems   what is wrong, a line each, the worst first; empty if nothing is
+    left       seconds that its requests will still take, by its pace until `seen`
+    total, completed, failed   requests
+    """
+
+    id: str
+    account: str
+    name: str
+    status: str
+    standing: str
+    good: bool | None
+    created: float | None
+    ended: float | None
+    expires: float | None
+    seen: float | None
+    stages: Sequence[Stage]
+    archived: float | None
+    total: int
+    completed: int
+    failed: int
+    left: float | None
+    endpoint: str | None
+    model: str | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost: float | None
+    files: Sequence[Stored]
+    problems: Sequence[str]
+    what_next: Sequence[str]
+    metadata: Mapping[str, str]
+    job: str | None
+
+
+class Sending(NamedTuple):
+    """A dropped file: how many of its parts are done, and why it waits or was refused."""
+
+    id: str
+    name: str
+    status: str
+    good: bool | None
+    created: float | None
+    parts: int
+    done: int
+    problems: Sequence[str]
+
+
+class Overview(NamedTuple):
+    """All of it: batches and jobs, the newest first. `older`: whether older batches are left out.
+
+    `since`: when the oldest batch asked for was made; open ones may be older. `prices`: which
+    prices the costs rest on, for people.
+    """
+
+    stack: str
+    region: str
+    at: float
+    since: float
+    older: bool
+    prices: str
+    batches: Sequence[Card]
+    jobs: Sequence[Sending]
