@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from batchwatch.report import Report
@@ -24,6 +23,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if done.again is not None:
             unfinished.append({"itemIdentifier": message["messageId"]})
         report += done
-    metrics.add_metric("BytesArchived", MetricUnit.Bytes, report.bytes_archived)
     tell(report, "archived")
     return {"batchItemFailures": unfinished}

@@ -6,10 +6,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from batchwatch.runtime import runtime
-from batchwatch.telemetry import logger, metrics, tell_notified
+from batchwatch.telemetry import logger, tell_notified
 
 
-@metrics.log_metrics
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Tell of all messages at once; those of which somebody could not be told come again."""

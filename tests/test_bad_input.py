@@ -43,7 +43,7 @@ def test_a_wrong_answer_is_set_aside_and_the_other_batch_goes_on(
     told = invoke("poller")
 
     assert [(w["batch_id"], w["error"]) for w in told.warnings()] == [(bad, error)]
-    assert told.metrics["Problems"] == 1
+    assert told.log[-1]["problems"] == 1
     assert world.record(bad).batch is None
     assert world.record(bad).open
     assert [e.subject for e in world.events()] == [good]
@@ -63,7 +63,7 @@ def test_a_refused_key_is_one_line_and_not_one_for_each_batch(
     told = invoke("poller")
 
     assert [(w["account"], w["error"]) for w in told.warnings()] == [(ACCOUNT, "AccessError")]
-    assert told.metrics["Problems"] == 1
+    assert told.log[-1]["problems"] == 1
     assert "sk-wrong" not in json.dumps(told.log)
 
 
@@ -146,7 +146,7 @@ def test_a_row_that_cannot_be_read_is_set_aside_and_the_other_batch_goes_on(
     # By the clock of handlers it may be the minute in which that account is found to have no key.
     orphaned = [w for w in warnings if w["account"] == "other"]
     assert len(warnings) == 1 + len(orphaned if row == "another account's" else [])
-    assert told.metrics["Problems"] == len(warnings)
+    assert told.log[-1]["problems"] == len(warnings)
     assert [e.subject for e in world.events()] == [good]
     kept = world.runtime.dynamodb.get_item(
         TableName="ledger", Key={name: bad[name] for name in ("account", "batch_id")}
@@ -190,7 +190,7 @@ def test_a_message_that_is_no_order_goes_to_the_dead_letters_at_once(
 
     assert told.result == {"batchItemFailures": []}
     assert [w["error"] for w in told.warnings()] == ["BadMessageError"]
-    assert told.metrics["Problems"] == 1
+    assert told.log[-1]["problems"] == 1
     assert world.dead_letters() == [body or "-"]
 
 

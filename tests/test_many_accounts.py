@@ -92,7 +92,7 @@ def told(report: Report, capsys: pytest.CaptureFixture[str]) -> Told:
     capsys.readouterr()
     tell(report, "polled")
     metrics.flush_metrics()
-    (embedded,) = capsys.readouterr().out.splitlines()
+    embedded = capsys.readouterr().out or "{}"
     said = [json.loads(line) for line in lines.getvalue().splitlines()]
     return Told([line for line in said if line["message"] == "set aside"], json.loads(embedded))
 

@@ -37,7 +37,7 @@ def test_a_file_is_sent_and_other_messages_that_no_try_can_help_are_set_aside(
     assert said.result == {"batchItemFailures": []}
     assert sorted(dead(world)) == sorted(others.values())
     assert only(world.job(job)).state is PartState.LIVE
-    assert (said.metrics["Events"], said.metrics["Problems"]) == (1, 3)
+    assert (said.log[-1]["events"], said.log[-1]["problems"]) == (1, 3)
     assert kinds(told(world)) == ["submitted"]
 
 

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from batchwatch.errors import AccessError, RateLimitedError, SecretError
-from batchwatch.events import make_event
+from batchwatch.events import BatchEvent, make_event
+from batchwatch.prices import Prices
 from batchwatch.report import Problem, Report
-from batchwatch.telemetry import metrics, tell
-from tests.builders import read
+from batchwatch.telemetry import logger, metrics, tell
+from tests.builders import CREATED, REACHED, read
 from tests.world import ACCOUNT, KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pytest
-
+    from batchwatch.batch import Batch
     from tests.handlers import Handlers
     from tests.world import World
 
-ALWAYS = {"OpenBatches", "Events", "Problems"}
 
-
-def test_a_calm_poll_tells_only_what_is_told_always(world: World, invoke: Handlers) -> None:
+def test_a_calm_poll_measures_only_that_it_happened(world: World, invoke: Handlers) -> None:
     world.runtime.ledger.register(ACCOUNT, "batch_1")
     world.openai.fault("batch_1", status=503, times=-1)
 
-    assert set(invoke("poller").metrics) == ALWAYS
+    assert invoke("poller").metrics == {"OpenBatches": 1}
 
 
 def test_a_refused_key_is_one_account_and_not_one_for_each_batch(
@@ -44,7 +45,6 @@ def test_a_refused_key_is_one_account_and_not_one_for_each_batch(
     told = invoke("poller")
 
     assert told.metrics["AccountsRefused"] == 2
-    assert told.metrics["Problems"] == 2
     assert told.result["problems"] == 2
 
 
@@ -62,25 +62,16 @@ def test_an_account_whose_batches_cannot_be_listed_is_told(
     assert invoke("poller").metrics["AccountsRefused"] == 1
 
 
-def test_what_is_out_of_the_ordinary_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_an_alarm_rings_about_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     how: dict[str, Any] = {"source": "s", "account": "a", "by": "poller", "now": 0.0}
     where: dict[str, Any] = {"status": "completed", "previous_status": None, "sequence": 1}
     gone = make_event("batch.file_gone", read("completed"), **how, **where)
-    report = Report.of([gone, gone.reduced()]) + Report(left=3, oldest_pending=901)
-    report.repairs["Order"] += 2
+    report = Report.of([gone, gone.reduced()]) + Report(oldest_pending=901)
 
     with metrics_told(capsys) as told:
         tell(report, "polled")
 
-    assert told == {
-        "Events": 2,
-        "Problems": 0,
-        "FilesGone": 2,
-        "ReducedEvents": 1,
-        "BatchesLeft": 3,
-        "OrderRepairs": 2,
-        "OldestPending": 901,
-    }
+    assert told == {"ReducedEvents": 1, "OldestPending": 901}
 
 
 def test_the_accounts_that_cannot_be_used_are_named_beside_the_metric(
@@ -122,8 +113,66 @@ def embedded_in(capsys: pytest.CaptureFixture[str], report: Report) -> dict[str,
     capsys.readouterr()
     tell(report, "polled")
     metrics.flush_metrics()
-    (line,) = capsys.readouterr().out.splitlines()
-    return dict(json.loads(line))
+    return dict(json.loads(capsys.readouterr().out or "{}"))
+
+
+def test_the_log_tells_what_a_batch_came_to_and_how_late_that_was_known() -> None:
+    ended = CREATED + REACHED["completed"]
+    batch = read("completed")
+    usage, cost = batch.usage, Prices.read().cost(batch)
+    assert usage
+    assert cost
+
+    end = line_of(told_of("batch.completed", batch, ended + 42.5))
+    archived = line_of(told_of("batch.archived", batch, ended + 61))
+    progress = line_of(told_of("batch.in_progress", read("in_progress"), ended))
+
+    assert {name: end[name] for name in CAME_TO} == {
+        "delay": 42.5,
+        "model": "gpt-5-mini-2025-08-07",
+        "requests": 1000,
+        "requests_failed": 20,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "dollars": pytest.approx(float(cost.dollars), abs=1e-6),
+    }
+    assert archived["delay"] == 61
+    assert not CAME_TO - {"delay"} & archived.keys()
+    assert not CAME_TO & progress.keys()
+
+
+def test_what_is_not_known_of_a_batch_is_left_out_of_the_log() -> None:
+    unpriced = line_of(told_of("batch.completed", read("completed", model="sk-" + "x" * 99), 2e9))
+    reduced = line_of(told_of("batch.completed", read("completed"), 2e9).reduced())
+
+    assert "dollars" not in unpriced
+    assert "sk-x" not in unpriced["model"]
+    assert not CAME_TO & reduced.keys()
+
+
+CAME_TO = {
+    "delay",
+    "model",
+    "requests",
+    "requests_failed",
+    "input_tokens",
+    "output_tokens",
+    "dollars",
+}
+
+
+def told_of(kind: str, batch: Batch, now: float) -> BatchEvent:
+    how: dict[str, Any] = {"source": "s", "account": "a", "by": "poller", "sequence": 1}
+    return make_event(kind, batch, status=batch.status, previous_status=None, now=now, **how)
+
+
+def line_of(event: BatchEvent) -> dict[str, Any]:
+    """Tell of an event; return its line of log."""
+    lines = io.StringIO()
+    logger.registered_handler.setStream(lines)  # type: ignore[attr-defined]
+    tell(Report.of([event]), "polled")
+    metrics.clear_metrics()
+    return dict(json.loads(lines.getvalue().splitlines()[0]))
 
 
 @contextmanager

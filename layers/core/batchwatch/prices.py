@@ -78,10 +78,12 @@ class Prices(NamedTuple):
 
     def cost(self, batch: Batch) -> Cost | None:
         """Return what a batch that has ended cost; None where that cannot be told."""
-        rate = next((self.models[n] for n in _names(batch.model) if n in self.models), None)
-        if rate is None or batch.usage is None or not batch.status.terminal:
-            return None
-        full = rate.of(batch.usage)
+        return self.cost_of(batch.model, batch.usage) if batch.status.terminal else None
+
+    def cost_of(self, model: str | None, usage: Usage | None) -> Cost | None:
+        """Return what so many tokens of a model cost in a batch; None where that is not known."""
+        rate = next((self.models[n] for n in _names(model) if n in self.models), None)
+        full = rate.of(usage) if rate and usage else None
         return None if full is None else Cost(full * self.discount)
 
 

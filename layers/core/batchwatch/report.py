@@ -6,14 +6,33 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from batchwatch.batch import TERMINAL
+from batchwatch.events import BatchEvent
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from batchwatch.batch import Usage
     from batchwatch.job_events import Event
+
+_ENDS = {f"batch.{status}" for status in TERMINAL}
+_LATE = {*_ENDS, "batch.archived"}
+
+
+class End(NamedTuple):
+    """What a batch came to that has ended, as OpenAI counts."""
+
+    model: str | None
+    requests: int
+    failed: int
+    usage: Usage | None
 
 
 class Told(NamedTuple):
-    """An event that was published, by what a line of log needs of it."""
+    """An event that was published, by what a line of log needs of it.
+
+    delay  seconds from the end of the batch, by OpenAI's clock, until this was known of it
+    """
 
     id: str
     type: str
@@ -21,6 +40,17 @@ class Told(NamedTuple):
     subject: str
     sequence: int
     reduced: bool
+    delay: float | None = None
+    end: End | None = None
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """Keep what is needed; the batch is not held on to."""
+        about = (event.type, event.data.account, event.subject, event.data.sequence)
+        told = cls(event.id, *about, event.data.reduced)
+        if not isinstance(event, BatchEvent):
+            return told
+        return told._replace(delay=_delay(event), end=_end(event))
 
 
 class Problem(NamedTuple):
@@ -58,13 +88,8 @@ class Report:
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> Self:
-        """Report events that were published; the batches in them are not held on to."""
-        return cls(
-            events=[
-                Told(e.id, e.type, e.data.account, e.subject, e.data.sequence, e.data.reduced)
-                for e in events
-            ]
-        )
+        """Report events that were published."""
+        return cls(events=[Told.of(event) for event in events])
 
     def __add__(self, other: Report) -> Report:
         """Both together, in a new one."""
@@ -86,3 +111,17 @@ class Report:
         waits = [wait for wait in (self.again, other.again) if wait is not None]
         self.again = min(waits) if waits else None
         return self
+
+
+def _delay(event: BatchEvent) -> float | None:
+    ended = event.data.batch.status_at if event.type in _LATE else None
+    return None if ended is None else max(0.0, event.data.observed_at.timestamp() - ended)
+
+
+def _end(event: BatchEvent) -> End | None:
+    batch = event.data.batch
+    if event.type not in _ENDS or event.data.reduced:
+        return None
+    counts = batch.counts
+    total, failed = ((counts.total or 0), (counts.failed or 0)) if counts else (0, 0)
+    return End(batch.model, total, failed, batch.usage)

@@ -1,12 +1,15 @@
-"""One past-tense line of log a fact, with ids as keys; few metrics, as each costs.
+"""One past-tense line of log a fact, with ids as keys; and five metrics, as each costs.
 
-Told at every invocation: `OpenBatches` (which also says that polls happen at all), `Events`,
-`Problems` (what was set aside), `BytesArchived`. Only where there is something to tell, as a metric
-costs for the hours in which it is told: the rest.
+`OpenBatches` is told at every poll, which says that polls happen at all; the others only where an
+alarm has something to ring about, as a metric costs for the hours in which it is told. All else
+that can be counted is in the log, where Logs Insights counts it.
 """
 
 from __future__ import annotations
 
+import os
+import warnings
+from functools import cache
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger, Metrics
@@ -20,18 +23,21 @@ from batchwatch.errors import (
     UnsafeIdError,
     without_keys,
 )
-from batchwatch.webhook import ENDS, Answer
+from batchwatch.prices import prices_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batchwatch.notify.notifier import Notified
-    from batchwatch.report import Problem, Report, Told
+    from batchwatch.prices import Prices
+    from batchwatch.report import End, Problem, Report, Told
     from batchwatch.webhook import Heard
 
 logger = Logger()
 metrics = Metrics(namespace="batchwatch")
+warnings.filterwarnings("ignore", "No application metrics")  # no metric is good news here
 
+_LONGEST_NAME = 80
 LONG = 900
 """Seconds that files may be waiting to be archived before it is worth a metric."""
 
@@ -53,36 +59,20 @@ def tell(
         **({"left": report.left} if report.left else {}),
     }
     logger.info(did, extra={**(about or {}), **counts})
-    metrics.add_metric("Events", MetricUnit.Count, len(report.events))
-    metrics.add_metric("Problems", MetricUnit.Count, len(report.problems))
     if refused := _refused(report):
         metrics.add_metadata("accounts_refused", refused)
-    for name, count in _exceptional(report).items():
-        if count:
-            metrics.add_metric(name, MetricUnit.Count, count)
+        metrics.add_metric("AccountsRefused", MetricUnit.Count, len(refused))
+    if reduced := sum(event.reduced for event in report.events):
+        metrics.add_metric("ReducedEvents", MetricUnit.Count, reduced)
     if report.oldest_pending > LONG:
         metrics.add_metric("OldestPending", MetricUnit.Seconds, report.oldest_pending)
     return counts
 
 
-def tell_heard(heard: Heard, now: float) -> None:
+def tell_heard(heard: Heard) -> None:
     """Tell what became of a webhook, and nothing of one that is not to be trusted."""
-    counts = {
-        "WebhooksReceived": 1,
-        "WebhooksAccepted": heard.answer is Answer.TAKEN,
-        "WebhooksDeferred": heard.answer is Answer.LATER,
-        "WebhooksUnknown": not heard.known,
-        "WebhooksRefused": heard.answer is Answer.REFUSED,
-    }
     if heard.refused:
-        counts[f"WebhooksRefused{heard.refused}"] = True
-    for name, count in counts.items():
-        if count:
-            metrics.add_metric(name, MetricUnit.Count, count)
-    ends = any(event.type in ENDS for event in heard.report.events)
-    if ends and heard.hint and heard.hint.at:
-        metrics.add_metric("WebhookDelay", MetricUnit.Seconds, max(0, now - heard.hint.at))
-    if heard.refused:
+        metrics.add_metric("WebhooksRefused", MetricUnit.Count, 1)
         logger.warning("refused", reason=heard.refused)
     else:
         tell(heard.report, "heard", _about(heard), answer=heard.answer.value)
@@ -92,7 +82,6 @@ def tell_notified(notified: Notified) -> None:
     """Tell of how many events people were told, and how many have their mail."""
     for problem in notified.problems:
         _tell_problem(problem)
-    metrics.add_metric("Problems", MetricUnit.Count, len(notified.problems))
     counts = {"told": notified.told, "repeated": notified.repeated, "again": len(notified.again)}
     logger.info("notified", extra={**counts, **notified.audience})
 
@@ -108,18 +97,6 @@ def _about(heard: Heard) -> dict[str, object]:
         "batch_id": heard.hint.batch_id,
         "type": heard.hint.type,
         "known": heard.known,
-    }
-
-
-def _exceptional(report: Report) -> dict[str, int]:
-    types = [event.type for event in report.events]
-    return {
-        "FilesGone": types.count("batch.file_gone"),
-        "FilesFailed": types.count("batch.file_failed"),
-        "ReducedEvents": sum(event.reduced for event in report.events),
-        "AccountsRefused": len(_refused(report)),
-        "BatchesLeft": report.left,
-        **{f"{kind}Repairs": count for kind, count in report.repairs.items()},
     }
 
 
@@ -151,9 +128,33 @@ def _tell_event(event: Told) -> None:
         "sequence": event.sequence,
         "event_id": event.id,
     }
+    if event.delay is not None:
+        said["delay"] = round(event.delay, 3)
+    if event.end:
+        said |= _came_to(event.end)
     logger.info("published", extra=said)
     if event.reduced:
         logger.warning("reduced", extra={of_what: event.subject, "event_id": event.id})
+
+
+def _came_to(end: End) -> dict[str, object]:
+    """Requests, tokens, and dollars at list prices, as far as they are known."""
+    usage, cost = end.usage, _prices().cost_of(end.model, end.usage)
+    said = {
+        "model": end.model and without_keys(end.model[:_LONGEST_NAME]),
+        "requests": end.requests,
+        "requests_failed": end.failed,
+        "input_tokens": usage and usage.input_tokens,
+        "output_tokens": usage and usage.output_tokens,
+        "dollars": cost and float(round(cost.dollars, 6)),
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+@cache
+def _prices() -> Prices:
+    """Read the prices once a process; Notifier tells of a parameter that cannot be read."""
+    return prices_of(os.environ.get("BATCHWATCH_PRICES", ""))[0]
 
 
 def _tell_problem(problem: Problem) -> None:

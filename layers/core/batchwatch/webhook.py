@@ -44,7 +44,6 @@ _BETWEEN_LOOKS = 0.5
 """How often OpenAI is asked for a batch that does not show yet what was told of it; seconds."""
 ENDS = {f"batch.{status}" for status in TERMINAL}
 _MAY_BE_NEW = {Refusal.SIGNATURE, Refusal.SECRET}
-_FAR_FUTURE = 1e11
 _AT_ONCE = 16
 """Threads; one at work, as a rule, and those to which OpenAI has not answered in time."""
 
@@ -66,15 +65,11 @@ class Seen(Enum):
 
 
 class Hint(NamedTuple):
-    """What a webhook says; `at`: when that was, in seconds since 1970.
-
-    Without type and id it is of no concern here: no batch that has ended.
-    """
+    """What a webhook says. Without type and id it is of no concern: no batch that has ended."""
 
     account: str
     type: str = ""
     batch_id: str = ""
-    at: float | None = None
 
 
 class Heard(NamedTuple):
@@ -213,8 +208,7 @@ def _hint(account: str, body: bytes) -> Hint:
         said = json.loads(body)
         if said["type"] not in ENDS:
             return Hint(account)
-        at = said.get("created_at")
-        return Hint(account, said["type"], safe_id(said["data"]["id"]), at if _moment(at) else None)
+        return Hint(account, said["type"], safe_id(said["data"]["id"]))
     except (
         AttributeError,
         KeyError,
@@ -224,7 +218,3 @@ def _hint(account: str, body: bytes) -> Hint:
         UnsafeIdError,
     ) as error:
         raise RefusedWebhookError(Refusal.BODY) from error
-
-
-def _moment(at: object) -> bool:
-    return isinstance(at, int | float) and 0 < at < _FAR_FUTURE
