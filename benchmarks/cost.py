@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from batchwatch.crew import AT_ONCE
 from benchmarks.tables import print_table
 from local.deploy import read_template
 
@@ -34,7 +35,16 @@ LOG_OF_AN_EVENT = 500  # bytes
 NOTIFIER_SECONDS = 2  # of the notifier for a digest
 IDLE_SECONDS = 0.05  # of Submitter for a tick without any job
 DIGEST_CALLS = 3  # published twice, and asked who has confirmed
-ARCHIVER_METRICS = {"BytesArchived"}  # told by every invocation of the archiver
+AWS_LATENCY = 0.01  # seconds of a call to DynamoDB, SNS or S3
+GIGABYTES_OF_A_PROCESSOR = 1.769  # of memory, for which Lambda gives a function a whole one
+
+FIXED = "fixed: a secret, alarms, a metric, idle queues, the clock"
+WATCHING = "watching: each asked for every minute, around the clock"
+PROGRESS = "progress noted, in ten steps a batch"
+EVENTS = "transitions written and announced"
+ARCHIVE = "files and events put into the bucket"
+PEOPLE = "people told, by a mail a minute at most"
+PURPOSES = (FIXED, WATCHING, PROGRESS, EVENTS, ARCHIVE, PEOPLE)
 
 
 class Fixed(NamedTuple):
@@ -48,11 +58,20 @@ class Fixed(NamedTuple):
     secrets: int
 
 
-class Line(NamedTuple):
-    """One line of a bill: how much, of what (a name in the price file), and dollars."""
+class Amount(NamedTuple):
+    """How much of what (a name in the price file), and what for: one of `PURPOSES`."""
 
     amount: float
     of: str
+    purpose: str
+
+
+class Line(NamedTuple):
+    """One line of a bill: an amount, and dollars."""
+
+    amount: float
+    of: str
+    purpose: str
     dollars: float
 
 
@@ -67,6 +86,10 @@ class Month(NamedTuple):
     def dollars(self) -> float:
         """The sum."""
         return sum(line.dollars for line in self.lines.values())
+
+    def dollars_for(self, purpose: str) -> float:
+        """The sum of what one purpose takes."""
+        return sum(line.dollars for line in self.lines.values() if line.purpose == purpose)
 
 
 class Costs(NamedTuple):
@@ -99,7 +122,7 @@ def cost(figures: Figures) -> Costs:
     months = []
     for size in SIZES:
         looks = (figures.ours(size, 0), figures.ours(size, _FEW))
-        lines = bill(amounts(size, looks, life, fixed), prices)
+        lines = bill(amounts(size, looks, life, fixed, figures.facts["latency"]), prices)
         months.append(Month(size, looks[0].open, lines))
     facts = {"prices": said["date"], "region": said["region"], "figures": figures.facts["date"]}
     return Costs(facts, life, months)
@@ -123,57 +146,89 @@ def fixed_of(template: Mapping[str, Any]) -> Fixed:
     )
 
 
+def lambda_seconds(look: Figure, gigabytes: float, latency: float) -> float:
+    """How long a poll takes in Lambda, which gives a function a share of a processor by its memory.
+
+    It waits for one answer of OpenAI after another; its calls to AWS run side by side.
+    """
+    waits = look.requests * latency + sum((look.calls or {}).values()) * AWS_LATENCY / AT_ONCE
+    return look.busy / min(1, gigabytes / GIGABYTES_OF_A_PROCESSOR) + waits
+
+
 def amounts(
-    size: int, looks: tuple[Figure, Figure], life: Life, fixed: Fixed
-) -> dict[str, tuple[float, str]]:
-    """How much of what a month takes with so many open batches: amount and price by line."""
-    quiet, few = looks
+    size: int, looks: tuple[Figure, Figure], life: Life, fixed: Fixed, latency: float
+) -> dict[str, Amount]:
+    """How much of what a month takes with so many open batches, by line."""
+    quiet = looks[0]
     scale = max(1, size / quiet.open)  # of a smaller number than was measured, as much as of that
     share = life.changes / _POLLS_OF_A_LIFE  # of the batches that changes from poll to poll
-    seconds = quiet.seconds + (few.seconds - quiet.seconds) * share / _FEW
+    seconds, seconds_few = (lambda_seconds(look, fixed.poller, latency) for look in looks)
+    seconds += (seconds_few - seconds) * share / _FEW
     lives = size * GENERATIONS
     table = life.item_bytes * lives  # the table keeps every item; this is a month of them
     s3 = {name: count for name, count in life.calls.items() if name.startswith("s3.")}
     gets = sum(count for name, count in s3.items() if name.startswith(("s3.Get", "s3.Head")))
-    metrics = {*life.metrics, *ARCHIVER_METRICS}
     digests = min(lives, POLLS)  # each end is told, all of a minute together
-    log: float = 2 * POLLS * (life.poll_log_bytes + LOG_OF_A_START)  # Submitter's ticks, too
-    log += digests * (LOG_OF_A_START + LOG_OF_AN_EVENT)
-    log += lives * (LOG_OF_A_START + life.poll_log_bytes + life.events * LOG_OF_AN_EVENT)
+    start_log = LOG_OF_A_START / 1e9
+    poll_log, event_log = life.poll_log_bytes / 1e9 + start_log, LOG_OF_AN_EVENT / 1e9
+    lines = {
+        FIXED: {
+            "secret": (fixed.secrets, "secret"),
+            "secret, read": (SECRET_CALLS, "secret_call"),
+            "alarms": (fixed.alarms, "alarm"),
+            "metrics": (len(life.metrics), "metric"),
+            "three queues, idle": (3 * IDLE_RECEIVES, "sqs_request"),
+            "schedule": (2 * POLLS, "scheduler_invocation"),
+            "invocations by it": (2 * POLLS, "lambda_request"),
+            "Submitter, idle": (POLLS * IDLE_SECONDS * fixed.submitter, "lambda_second"),
+            "jobs, looked for": (POLLS * EMPTY_QUERY, "dynamodb_read"),
+            "log of Submitter": (POLLS * poll_log, "log_gigabyte"),
+        },
+        WATCHING: {
+            "Poller, running": (POLLS * seconds * scale * fixed.poller, "lambda_second"),
+            "ledger, read by polls": (POLLS * quiet.read_units * scale, "dynamodb_read"),
+            "ledger, looked through daily": (table / 4096 * GENERATIONS, "dynamodb_read"),
+            "log of Poller": (POLLS * poll_log, "log_gigabyte"),
+        },
+        PROGRESS: {
+            "progress, read": (lives * life.progress_read_units, "dynamodb_read"),
+            "progress, written": (lives * life.progress_write_units, "dynamodb_write"),
+        },
+        EVENTS: {
+            "ledger, read": (lives * life.read_units, "dynamodb_read"),
+            "ledger, written": (lives * life.write_units, "dynamodb_write"),
+            "ledger, kept": (table / 1e9, "dynamodb_gigabyte"),
+            "events published": (lives * life.calls.get("sns.Publish", 0), "sns_publish"),
+            "log of events": (lives * life.events * event_log, "log_gigabyte"),
+        },
+        ARCHIVE: {
+            "Archiver, running": (lives * ARCHIVE_SECONDS * fixed.archiver, "lambda_second"),
+            "Archiver, invoked": (lives, "lambda_request"),
+            "archive queue": (3 * lives, "sqs_request"),  # sent, received, deleted
+            "bucket, written": (lives * (sum(s3.values()) - gets), "s3_put"),
+            "bucket, read": (lives * gets, "s3_get"),
+            "log of Archiver": (lives * poll_log, "log_gigabyte"),
+        },
+        PEOPLE: {
+            "Notifier, running": (digests * NOTIFIER_SECONDS * fixed.notifier, "lambda_second"),
+            "Notifier, invoked": (digests, "lambda_request"),
+            "notify queue": (3 * lives, "sqs_request"),
+            "told, noted": (2 * lives + digests, "dynamodb_write"),
+            "digests published": (DIGEST_CALLS * digests, "sns_publish"),
+            "mails": (digests, "mail"),
+            "log of Notifier": (digests * (start_log + event_log), "log_gigabyte"),
+        },
+    }
     return {
-        "Poller, running": (POLLS * seconds * scale * fixed.poller, "lambda_second"),
-        "Archiver, running": (lives * ARCHIVE_SECONDS * fixed.archiver, "lambda_second"),
-        "Notifier, running": (digests * NOTIFIER_SECONDS * fixed.notifier, "lambda_second"),
-        "Submitter, idle": (POLLS * IDLE_SECONDS * fixed.submitter, "lambda_second"),
-        "invocations": (2 * POLLS + lives + digests, "lambda_request"),
-        "schedule": (2 * POLLS, "scheduler_invocation"),
-        "jobs, looked for": (POLLS * EMPTY_QUERY, "dynamodb_read"),
-        "inbox queue, idle": (IDLE_RECEIVES, "sqs_request"),
-        "ledger, polls read": (POLLS * quiet.read_units * scale, "dynamodb_read"),
-        "ledger, polls write": (POLLS * quiet.write_units * scale, "dynamodb_write"),
-        "ledger, lives read": (lives * life.read_units, "dynamodb_read"),
-        "ledger, lives write": (lives * life.write_units, "dynamodb_write"),
-        "ledger, looked through daily": (table / 4096 * GENERATIONS, "dynamodb_read"),
-        "ledger, kept": (table / 1e9, "dynamodb_gigabyte"),
-        "events published": (lives * life.calls.get("sns.Publish", 0), "sns_publish"),
-        "archive queue": (IDLE_RECEIVES + 3 * lives, "sqs_request"),  # sent, received, deleted
-        "notify queue": (IDLE_RECEIVES + 3 * lives, "sqs_request"),
-        "told, noted": (2 * lives + digests, "dynamodb_write"),
-        "digests published": (DIGEST_CALLS * digests, "sns_publish"),
-        "mails": (digests, "mail"),
-        "bucket, written": (lives * (sum(s3.values()) - gets), "s3_put"),
-        "bucket, read": (lives * gets, "s3_get"),
-        "secret": (fixed.secrets, "secret"),
-        "secret, read": (SECRET_CALLS, "secret_call"),
-        "metrics": (len(metrics), "metric"),
-        "alarms": (fixed.alarms, "alarm"),
-        "logs": (log / 1e9, "log_gigabyte"),
+        name: Amount(*wanted, purpose)
+        for purpose, group in lines.items()
+        for name, wanted in group.items()
     }
 
 
-def bill(wanted: Mapping[str, tuple[float, str]], prices: Mapping[str, float]) -> dict[str, Line]:
+def bill(wanted: Mapping[str, Amount], prices: Mapping[str, float]) -> dict[str, Line]:
     """Put a price on each amount."""
-    return {name: Line(amount, of, amount * prices[of]) for name, (amount, of) in wanted.items()}
+    return {name: Line(*each, each.amount * prices[each.of]) for name, each in wanted.items()}
 
 
 def show_costs(costs: Costs) -> None:
@@ -182,18 +237,32 @@ def show_costs(costs: Costs) -> None:
     print(f"Dollars a month in {facts['region']}, each batch open for a day, polled every minute.")
     print(f"Prices of {facts['prices']}, without free tiers; polls as of {facts['figures']}.")
     names = ["", *(f"{month.open:,} open" for month in costs.months)]
-    lines = [
-        [name, *(f"{month.lines[name].dollars:,.2f}" for month in costs.months)]
-        for name in costs.months[0].lines
+    groups = [
+        [
+            [name, *(f"{month.lines[name].dollars:,.2f}" for month in costs.months)]
+            for name, line in costs.months[0].lines.items()
+            if line.purpose == purpose
+        ]
+        for purpose in PURPOSES
     ]
-    together = ["together", *(f"{month.dollars:,.2f}" for month in costs.months)]
-    each = [month.dollars / (month.open * GENERATIONS) for month in costs.months]
-    of_each = ["for each batch", *(f"{dollars:,.5f}" for dollars in each)]
-    print_table(names, [lines, [together, of_each]], words=[""])
+    print_table(names, groups, words=[""])
+    print_table(names, [summary(costs)], words=[""])
     print(
-        f"A batch's life: {life.events} events, {life.writes} writes ({life.write_units:.0f} units)"
-        f" in {life.changes} polls and one copy, {life.reads} reads beside the polls' own."
+        f"A batch's life: {life.events} events, {life.writes} writes in {life.changes} polls and"
+        f" one copy ({life.write_units + life.progress_write_units:.0f} units), {life.reads} reads"
+        " beside the polls' own."
     )
     print(
         "Polls measured with " + ", ".join(f"{m.measured:,} for {m.open:,}" for m in costs.months)
     )
+
+
+def summary(costs: Costs) -> list[list[str]]:
+    """Return dollars by purpose, together, and for each batch."""
+    by_purpose = [
+        [purpose, *(f"{month.dollars_for(purpose):,.2f}" for month in costs.months)]
+        for purpose in PURPOSES
+    ]
+    together = ["together", *(f"{month.dollars:,.2f}" for month in costs.months)]
+    each = [month.dollars / (month.open * GENERATIONS) for month in costs.months]
+    return [*by_purpose, together, ["for each batch", *(f"{cents:,.5f}" for cents in each)]]

@@ -53,6 +53,7 @@ class Figure(NamedTuple):
     write_units: float = 0
     calls: dict[str, int] | None = None
     extrapolated_from: int | None = None
+    busy: float = 0
 
 
 class Figures(NamedTuple):

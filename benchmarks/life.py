@@ -43,6 +43,7 @@ _SCRIPT = Script(
 )
 # The hourly look through the table, an empty queue, and a fresh process are no batch's own.
 _NOT_OF_A_BATCH = ("dynamodb.Scan", "sqs.ReceiveMessage", "secretsmanager.GetSecretValue")
+_READS = [name for name in READS if name != "Scan"]  # as in _NOT_OF_A_BATCH
 _FUNCTIONS = Path(__file__).parent.parent / "functions"
 
 
@@ -50,6 +51,7 @@ class Life(NamedTuple):
     """What one batch takes beyond the polls in which nothing of it changes.
 
     changes         polls in which something was written
+    progress_…      units of those that only noted progress; not in the others
     calls           to AWS, by service and operation
     item_bytes      its item at the end
     poll_log_bytes  what one quiet poll logs
@@ -58,6 +60,8 @@ class Life(NamedTuple):
 
     events: int
     changes: int
+    progress_read_units: float
+    progress_write_units: float
     calls: dict[str, int]
     reads: int
     read_units: float
@@ -80,13 +84,23 @@ def live() -> Life:
                 raise RuntimeError("the batch did not come to its end")
             polls.append(_counted(meter, lambda: world.poll(after=_EVERY)))
             copies.append(_counted(meter, world.archive))
+        writing = [poll for poll in polls if poll.of(WRITES)[0]]
+        only_progress = [poll for poll in writing if "sns.Publish" not in poll.calls]
+        progress = _sum(only_progress, quiet, len(only_progress))
         whole = _sum([*polls, *copies], quiet, len(polls))
+        reads, read_units = whole.of(_READS)
+        writes, write_units = whole.of(WRITES)
+        noted_reads, noted_writes = progress.of(_READS)[1], progress.of(WRITES)[1]
         return Life(
             len(world.messages()),
-            sum(poll.of(WRITES)[0] > 0 for poll in polls),
+            len(writing),
+            noted_reads,
+            noted_writes,
             whole.calls,
-            *whole.of(name for name in READS if name != "Scan"),
-            *whole.of(WRITES),
+            reads,
+            read_units - noted_reads,
+            writes,
+            write_units - noted_writes,
             meter.largest_item(),
             len(log.encode()),
             sorted(_metrics(log)),

@@ -9,19 +9,22 @@ import pytest
 
 from benchmarks.capacity import Entry, index_units, item_size, read_units, write_units
 from benchmarks.child import Child
-from benchmarks.cost import PRICES, Fixed, amounts, bill, fixed_of
+from benchmarks.cost import PRICES, PURPOSES, Fixed, amounts, bill, fixed_of
 from benchmarks.figures import OURS, Figure, Figures
 from benchmarks.life import Life
+from benchmarks.server import LATENCY
 from local.deploy import read_template
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-QUIET = Figure(OURS, 1000, 0, 14, 1.0, 80_000_000, reads=1, read_units=18)
-FEW = Figure(OURS, 1000, 0.01, 14, 2.0, 80_000_000, events=10, writes=20, write_units=100)
+QUIET = Figure(OURS, 1000, 0, 14, 9.0, 80_000_000, reads=1, read_units=18, busy=0.1)
+FEW = Figure(OURS, 1000, 0.01, 14, 9.0, 80_000_000, writes=20, calls={"sns": 80}, busy=0.2)
 LIFE = Life(
     events=5,
     changes=7,
+    progress_read_units=2,
+    progress_write_units=6,
     calls={"sns.Publish": 5, "s3.PutObject": 7, "s3.HeadObject": 1},
     reads=10,
     read_units=10,
@@ -29,7 +32,7 @@ LIFE = Life(
     write_units=80,
     item_bytes=2048,
     poll_log_bytes=650,
-    metrics=["Events", "OpenBatches", "Problems"],
+    metrics=["OpenBatches"],
 )
 FIXED = Fixed(poller=0.5, archiver=0.5, notifier=0.5, submitter=1, alarms=5, secrets=1)
 
@@ -79,41 +82,45 @@ def test_an_index_is_charged_for_what_it_shows() -> None:
 
 
 def test_a_month_is_what_polls_and_lives_take() -> None:
-    month = amounts(1000, (QUIET, FEW), LIFE, FIXED)
+    month = amounts(1000, (QUIET, FEW), LIFE, FIXED, LATENCY)
     polls, lives = 43_800, 1000 * 730 / 24
 
+    quiet, few = 14 * LATENCY + 0.1 / (0.5 / 1.769), 14 * LATENCY + 0.2 / (0.5 / 1.769) + 0.1
     # 7 of 1,440 polls find a change: of a thousand batches 0.486 % change from poll to poll.
-    assert month["Poller, running"][0] == pytest.approx(polls * (1 + 0.486111) * 0.5)
-    assert month["ledger, polls read"][0] == polls * 18
-    assert month["ledger, lives write"][0] == pytest.approx(lives * 80)
+    seconds = quiet + (few - quiet) * 0.486111
+    assert month["Poller, running"][0] == pytest.approx(polls * seconds * 0.5)
+    assert month["ledger, read by polls"][0] == polls * 18
+    assert month["ledger, written"][0] == pytest.approx(lives * 80)
+    assert month["progress, written"][0] == pytest.approx(lives * 6)
     assert month["bucket, written"][0] == pytest.approx(lives * 7)
     assert month["bucket, read"][0] == pytest.approx(lives)
     assert month["Submitter, idle"][0] == pytest.approx(polls * 0.05)
     assert month["jobs, looked for"][0] == polls / 2
-    assert month["metrics"][0] == 4
+    assert month["metrics"][0] == 1
     assert month["alarms"][0] == 5
 
 
 def test_more_batches_than_were_measured_take_as_much_more() -> None:
-    month = amounts(10_000, (QUIET, FEW), LIFE, FIXED)
+    month = amounts(10_000, (QUIET, FEW), LIFE, FIXED, LATENCY)
 
-    assert month["ledger, polls read"][0] == pytest.approx(43_800 * 180)
+    assert month["ledger, read by polls"][0] == pytest.approx(43_800 * 180)
 
 
 def test_fewer_batches_than_were_measured_take_a_poll_of_those_measured() -> None:
-    month = amounts(10, (QUIET, FEW), LIFE, FIXED)
+    month = amounts(10, (QUIET, FEW), LIFE, FIXED, LATENCY)
 
-    assert month["ledger, polls read"][0] == 43_800 * 18
-    assert month["ledger, lives write"][0] == pytest.approx(10 * 730 / 24 * 80)
+    assert month["ledger, read by polls"][0] == 43_800 * 18
+    assert month["ledger, written"][0] == pytest.approx(10 * 730 / 24 * 80)
 
 
 def test_a_bill_has_a_price_for_everything() -> None:
     prices = json.loads(PRICES.read_text())["prices"]
-    month = amounts(10, (QUIET, FEW), LIFE, fixed_of(read_template()))
+    month = amounts(10, (QUIET, FEW), LIFE, fixed_of(read_template()), LATENCY)
     lines = bill(month, {name: price["dollars"] / price["per"] for name, price in prices.items()})
 
-    assert {of for _, of in month.values()} == {*prices}
+    assert {each.of for each in month.values()} == {*prices}
     assert lines["secret"].dollars == pytest.approx(0.40)
+    assert {line.purpose for line in lines.values()} == {*PURPOSES}
     assert lines["schedule"].dollars == pytest.approx(2 * 0.0438)
 
 
