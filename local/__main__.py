@@ -12,7 +12,8 @@ from batchwatch.batch import safe_id
 from batchwatch.errors import BatchwatchError
 from batchwatch.openai import BASE_URL, safe_base_url
 from local.emulator import EmulatorError
-from local.run import Options, Run
+from local.options import Options
+from local.run import Run
 from local.screen import screen
 from local.sending import SUFFIX
 from local.service import PollError
