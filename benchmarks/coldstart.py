@@ -145,7 +145,7 @@ class Starts:
                 start = self._start(who)
                 if run:
                     starts.append(start)
-        return _medians(kept)
+        return medians(kept)
 
     def _start(self, who: str) -> dict[str, Any]:
         script = str(Path(__file__).with_name("start.py"))
@@ -214,7 +214,7 @@ class Stack:
         return event
 
 
-def _medians(kept: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+def medians(kept: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """Give the median of each figure, and ratios to the SDK's."""
     medians = {
         who: {name: median(start[name] for start in starts) for name in starts[0]}

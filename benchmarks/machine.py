@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from local.emulator import MINISTACK
+
 _LIBRARIES = ("batchwatch", "boto3", "httpx", "openai", "pydantic", "aws-lambda-powertools")
 
 
@@ -21,7 +23,10 @@ def machine() -> dict[str, Any]:
         "memory": int((_line("/proc/meminfo", "MemTotal") or "0").split()[0]) * 1024 or None,
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": {name: found for name in _LIBRARIES if (found := _version(name))},
+        "versions": {
+            **{name: found for name in _LIBRARIES if (found := _version(name))},
+            **dict([MINISTACK.split("==")]),
+        },
     }
 
 
