@@ -37,9 +37,9 @@ SDK = "sdk_handler"
 _WAYS = {"as deployed": "only boto3 compiled", "compiled": "everything compiled"}
 _SECONDS = {
     "imported": "import",
-    "imported_busy": "of a processor",
-    "answered": "first answer",
-    "answered_busy": "of a processor",
+    "imported_busy": "processor",
+    "answered": "answer",
+    "answered_busy": "processor",
 }
 _ALL = {"Schedule": "rate(1 day)", "Webhooks": "on", "EventBus": "default"}  # each function
 
@@ -70,7 +70,10 @@ def measure(runs: int) -> dict[str, Any]:
 def show(figures: dict[str, Any]) -> None:
     """Print a table of each way."""
     for way, name in _WAYS.items():
-        print(f"{name.capitalize()}; medians of {figures['runs']}; x: to the handler with the SDK")
+        print(
+            f"{name.capitalize()}: seconds until it is imported, and until its first answer, and of"
+            f" a processor in them; medians of {figures['runs']}; x: to the handler with the SDK"
+        )
         rows = [_row(who, each) for who, each in figures[way].items()]
         names = [cell for name in _SECONDS.values() for cell in (name, "x")]
         print_table(["who", *names, "modules", "x", "peak", "x"], [rows], words=["who"])
@@ -117,8 +120,7 @@ class Libraries:
 
     def _compile(self, *names: str) -> None:
         folders = [str(self._folder / name) for name in names]
-        # Some of boto3's documentation is no Python; what fails is no import of anybody.
-        subprocess.run([base_python(), "-I", "-m", "compileall", "-qq", *folders], check=False)
+        subprocess.run([base_python(), "-I", "-m", "compileall", "-q", *folders], check=True)
 
     def _install(self, target: str, *what: str) -> None:
         command = [
