@@ -1,49 +1,46 @@
-"""`python -m benchmarks`: what a poll or a job takes, beside others, and what it costs."""
+"""`python -m benchmarks`: what a poll, a start or a job takes, beside others, and what it costs."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import runpy
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.child import ChildError
-from benchmarks.cost import cost, show_costs
-from benchmarks.figures import Figures, show
-from benchmarks.many import measure as measure_lists
-from benchmarks.many import show as show_lists
-from benchmarks.submit import measure
-from benchmarks.submit import show as show_submit
-from benchmarks.sweep import SweepError, sweep
-from benchmarks.webhooks import compare
-from benchmarks.webhooks import show as show_waits
+from benchmarks.machine import machine
+from benchmarks.subjects import SUBJECTS
+from benchmarks.sweep import SweepError
 from local.emulator import EmulatorError
-from local.sizes import read_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from benchmarks.subjects import Subject
 
 INTERRUPTED = 130
-COMMITTED = Path(__file__).parent / "figures.json"
 
 
 def main() -> int:
-    """Measure, and return 0 if everything could be measured."""
-    if sys.argv[1:2] == ["memory"]:
-        del sys.argv[1]
-        runpy.run_module("benchmarks.memory", run_name="__main__")
-        return 0
-    arguments = _parser().parse_args()
+    """Measure, and leave nothing running when stopped."""
     for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(how, _interrupt)
+    return run(sys.argv[1:])
+
+
+def run(given: Sequence[str], subjects: Mapping[str, Subject] = SUBJECTS) -> int:
+    """Measure the subject that is named, or all; return 0 if everything could be measured."""
+    parser = _parser(subjects)
+    arguments = parser.parse_args(given)
+    file, kept = arguments.json, {"machine": machine()}
     try:
-        {
-            "sweep": _sweep,
-            "cost": _cost,
-            "webhooks": _webhooks,
-            "submit": _submit,
-            "list": _list,
-        }[arguments.what](arguments)
+        if arguments.what:
+            _one(arguments, subjects[arguments.what], file, kept)
+            return 0
+        return min(1, sum(not _done(*each, file, kept) for each in _all(parser, subjects)))
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
         return INTERRUPTED
@@ -53,42 +50,39 @@ def main() -> int:
     except (EmulatorError, ChildError, SweepError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
-def _sweep(arguments: argparse.Namespace) -> None:
-    for figures in sweep(arguments.open):
-        _keep(arguments.json, figures.to_json())
-    show(figures)
+def _all(
+    parser: argparse.ArgumentParser, subjects: Mapping[str, Subject]
+) -> Iterator[tuple[argparse.Namespace, Subject]]:
+    for name, subject in subjects.items():
+        if subject.reduced is not None:
+            yield parser.parse_args([name, *subject.reduced]), subject
 
 
-def _cost(arguments: argparse.Namespace) -> None:
-    costs = cost(Figures.read(arguments.figures))
-    show_costs(costs)
-    _keep(arguments.json, costs.to_json())
+def _done(
+    arguments: argparse.Namespace, subject: Subject, file: Path | None, kept: dict[str, Any]
+) -> bool:
+    """Measure one of all; tell if it fails, whatever the reason, as the others go on."""
+    print(f"{arguments.what}: {subject.help}", file=sys.stderr, flush=True)
+    try:
+        _one(arguments, subject, file, kept)
+    except Exception as error:  # noqa: BLE001 - see above
+        print(f"error: {arguments.what}: {error!r}", file=sys.stderr, flush=True)
+        return False
+    print(flush=True)
+    return True
 
 
-def _webhooks(arguments: argparse.Namespace) -> None:
-    figures = compare(arguments.batches, arguments.over)
-    show_waits(figures)
-    _keep(arguments.json, json.dumps(figures, indent=1) + "\n")
-
-
-def _submit(arguments: argparse.Namespace) -> None:
-    figures = measure(arguments.size)
-    show_submit(figures)
-    _keep(arguments.json, json.dumps(figures, indent=1) + "\n")
-
-
-def _list(arguments: argparse.Namespace) -> None:
-    asked = measure_lists(arguments.batches)
-    show_lists(asked)
-    _keep(arguments.json, json.dumps([each._asdict() for each in asked], indent=1) + "\n")
-
-
-def _keep(path: Path | None, text: str) -> None:
-    if path:
-        path.write_text(text)
+def _one(
+    arguments: argparse.Namespace, subject: Subject, file: Path | None, kept: dict[str, Any]
+) -> None:
+    """Measure and show; the figures are kept as they come, beside those of others."""
+    for figures in subject.measure(arguments):
+        kept[arguments.what] = subject.plain(figures)
+        if file:
+            file.write_text(json.dumps(kept, indent=1) + "\n")
+    subject.show(figures)
 
 
 def _interrupt(*_: object) -> None:
@@ -98,91 +92,40 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    sweep = commands.add_parser(
-        "sweep",
-        help="measure a poll beside the official SDK",
-        description="Requests, seconds, memory and DynamoDB units of one look at all open batches: "
-        "our poller on a local AWS, and the official SDK in three ways, against one simulated "
-        "server that takes 50 ms for each answer. Needs --group bench; takes some minutes.",
+def _parser(subjects: Mapping[str, Subject]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="What a poll, a start or a job takes, beside others, and what it costs. "
+        "Without WHAT all are measured one after another, with smaller numbers than they have by "
+        "themselves, in about twenty minutes.",
+        epilog="Each has options of its own: python -m benchmarks WHAT --help. Figures are to be "
+        "read as ratios, on a machine that does nothing else.",
     )
-    sweep.add_argument(
-        "--open",
-        type=_sizes,
-        default=[20, 100, 1000],
-        metavar="N,N",
-        help="how many are open, among 20 %% more (20,100,1000); 10000 takes ten minutes more",
-    )
-    money = commands.add_parser(
-        "cost",
-        help="dollars a month",
-        description="What AWS charges in a month in which a batch lives for a day and polls happen "
-        "every minute: from the figures of a sweep, the calls of one batch's whole life (measured "
-        "in memory), template.yaml, and benchmarks/prices.json. No free tier.",
-    )
-    money.add_argument(
-        "--figures", type=Path, default=COMMITTED, metavar="FILE", help="JSON of a sweep"
-    )
-    news = commands.add_parser(
-        "webhooks",
-        help="seconds until an end is heard of, with webhooks and without",
-        description="Seconds from the moment in which the simulated OpenAI shows an end "
-        "to that in which a subscriber has the event: with webhooks and a poll every minute, and "
-        "with polls alone, in a local AWS each. Takes about four minutes more than twice --over.",
-    )
-    news.add_argument("--batches", type=_count, default=100, metavar="N", help="that end (100)")
-    news.add_argument(
-        "--over", type=_count, default=120, metavar="SECONDS", help="in which they end (120)"
-    )
-    sending = commands.add_parser(
-        "submit",
-        help="how fast and in how much memory a dropped file is read; what a job calls",
-        description="A file read into parts as Submitter does, beside a script that loads it "
-        "whole, each in a process of its own, from disk to disk; and the calls to AWS that "
-        "Submitter makes for a job of three parts, in memory.",
-    )
-    sending.add_argument(
-        "--size", type=read_size, default=300_000_000, metavar="BYTES", help="of the file (300MB)"
-    )
-    lists = commands.add_parser(
-        "list",
-        help="seconds and requests of `batchwatch list` with many batches",
-        description="A table of many batches in a local AWS, of which 20 are open; and how long "
-        "lists of them take, as a process and without its start, with the requests to AWS of each.",
-    )
-    lists.add_argument(
-        "--batches", type=_count, default=10_000, metavar="N", help="in the table (10000)"
-    )
-    commands.add_parser("memory", help="peak memory of the archiver: 10MB 1GB …", add_help=False)
-    for command in (sweep, money, news, sending, lists):
+    commands = parser.add_subparsers(dest="what", metavar="WHAT")
+    each = [
+        commands.add_parser(name, help=subject.help, description=subject.about)
+        for name, subject in subjects.items()
+    ]
+    for command, subject in zip(each, subjects.values(), strict=True):
+        for option, how in subject.options.items():
+            command.add_argument(option, **how)
+    wanted: dict[str, Any] = {"type": _writable, "metavar": "FILE"}
+    parser.add_argument("--json", **wanted, help="write all figures there, and what machine it was")
+    for command in each:  # without a default, which would undo what stands before WHAT
         command.add_argument(
-            "--json", type=_writable, metavar="FILE", help="write the figures there"
+            "--json", **wanted, default=argparse.SUPPRESS, help="write the figures there"
         )
     return parser
 
 
 def _writable(text: str) -> Path:
-    """Find out before the minutes of a sweep, not after."""
+    """Find out before the minutes of a measurement, not after."""
     path = Path(text)
     try:
         with path.open("a"):
             return path
     except OSError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _count(text: str) -> int:
-    (count,) = _sizes(text)
-    return count
-
-
-def _sizes(text: str) -> list[int]:
-    sizes = [int(part) for part in text.split(",")]
-    if min(sizes) < 1:
-        raise argparse.ArgumentTypeError("a number of batches is at least 1")
-    return sizes
 
 
 if __name__ == "__main__":

@@ -70,8 +70,9 @@ class Figures(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Figures:
-        """Read what `to_json` spelled."""
-        facts = json.loads(path.read_text())
+        """Read what `to_json` spelled, alone or among all tables."""
+        said = json.loads(path.read_text())
+        facts = said.get("sweep", said)
         looks = [Figure(**look) for look in facts.pop("looks")]
         return cls(facts, looks)
 

@@ -1,22 +1,27 @@
 """Peak memory of the deployed archiver, by the size of the file it archives.
 
-`uv run python -m benchmarks memory 10MB 1GB`: a fresh local AWS for each size, then the high-water
-mark that the kernel kept for the function's process. Linux only.
+A fresh local AWS for each size, then the high-water mark that the kernel kept for the function's
+process. Linux only.
 """
 
 from __future__ import annotations
 
-import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmarks.tables import print_table
 from local.deploy import build_layer, deploy
 from local.emulator import Emulator
 from local.run import PARAMETERS
 from local.service import Service
 from local.simulator import Script, SimulatedOpenAI
-from local.sizes import read_size, show_size
+from local.sizes import show_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 KEY = "sk-simulated"
 
@@ -66,16 +71,20 @@ def _runs(process: Path, function: str) -> bool:
     return f"AWS_LAMBDA_FUNCTION_NAME=batchwatch-{function}-".encode() in environment
 
 
-def main() -> None:
-    """Measure each size named, and print a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks memory", description=__doc__)
-    parser.add_argument("size", nargs="*", type=read_size, help="such as 10MB (10MB 1GB)")
-    sizes = parser.parse_args().size or [read_size("10MB"), read_size("1GB")]
-    print(f"{'file':>10}  {'peak memory':>12}  {'seconds':>8}")
+def measure(sizes: Sequence[int]) -> list[dict[str, float]]:
+    """Archive a file of about each size, in bytes."""
+    figures = []
     for size in sizes:
+        print(f"a file of {show_size(size)}", file=sys.stderr, flush=True)
         most, seconds = peak(size)
-        print(f"{show_size(size):>10}  {show_size(most):>12}  {seconds:>8.1f}", flush=True)
+        figures.append({"bytes": size, "peak_bytes": most, "seconds": round(seconds, 1)})
+    return figures
 
 
-if __name__ == "__main__":
-    main()
+def show(figures: Sequence[dict[str, float]]) -> None:
+    """Print a line for each size."""
+    rows = [
+        (show_size(each["bytes"]), show_size(each["peak_bytes"]), f"{each['seconds']:.1f}")
+        for each in figures
+    ]
+    print_table(("file", "peak memory", "seconds"), [rows], words=())

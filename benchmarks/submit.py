@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +39,6 @@ def measure(size: int) -> dict[str, Any]:
     if readings["ours"]["requests"] != readings["naive"]["requests"]:
         raise ValueError("the two have read different requests")
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "processors": os.cpu_count(),
         "bytes": size,
         "readings": readings,
         "job": live()._asdict(),

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.__main__ import run
 from benchmarks.capacity import Entry, index_units, item_size, read_units, write_units
 from benchmarks.child import Child
+from benchmarks.coldstart import SDK, medians
 from benchmarks.cost import PRICES, PURPOSES, Fixed, amounts, bill, fixed_of
 from benchmarks.figures import OURS, Figure, Figures
+from benchmarks.latency import Waits
 from benchmarks.life import Life
 from benchmarks.server import LATENCY
+from benchmarks.subjects import SUBJECTS, Subject
 from local.deploy import read_template
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
 QUIET = Figure(OURS, 1000, 0, 14, 9.0, 80_000_000, reads=1, read_units=18, busy=0.1)
@@ -132,6 +137,9 @@ def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
 
     assert Figures.read(kept) == figures
 
+    kept.write_text(json.dumps({"machine": {}, "sweep": json.loads(figures.to_json())}))
+    assert Figures.read(kept) == figures
+
 
 def test_the_poll_taken_is_of_the_next_larger_number_measured() -> None:
     looks = [QUIET._replace(open=size) for size in (20, 100, 1000)]
@@ -146,3 +154,62 @@ def test_a_command_that_ends_does_not_end_who_measures_it() -> None:
         asked = [child.ask("run", command=["list", "--help"]) for _ in range(2)]
 
     assert {each["lines"] > 10 for each in asked} == {True}
+
+
+def test_waits_are_summed_up_by_their_spread() -> None:
+    waits = Waits.of([float(second) for second in range(200, 0, -1)], by_webhook=7)
+
+    assert waits == Waits(200, 7, shortest=1, median=100.5, p90=180, p99=198, longest=200)
+
+
+def test_starts_are_compared_by_their_medians() -> None:
+    starts = {
+        "poller": [{"imported": seconds} for seconds in (0.5, 9.0, 0.6)],
+        SDK: [{"imported": seconds} for seconds in (1.1, 1.2, 7.0)],
+    }
+
+    found = medians(starts)
+
+    assert found["poller"] == {"imported": 0.6, "ratios": {"imported": 0.5}}
+    assert found[SDK] == {"imported": 1.2, "ratios": {"imported": 1.0}}
+
+
+def test_without_a_name_all_are_measured_and_one_that_fails_stops_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def count(given: argparse.Namespace) -> list[int]:
+        return [given.size // 2, given.size]
+
+    def fail(given: argparse.Namespace) -> list[int]:
+        raise RuntimeError(f"no {given.what} today")
+
+    size = {"--size": {"type": int, "default": 50}}
+    counted = Subject("counts", "", count, print, size, reduced=("--size", "4"))
+    subjects = {
+        "early": counted,
+        "broken": counted._replace(measure=fail),
+        "alone": counted._replace(reduced=None),
+        "late": counted,
+    }
+    kept = tmp_path / "all.json"
+
+    assert run(["--json", str(kept)], subjects) == 1
+    said = capsys.readouterr()
+    assert said.out.split() == ["4", "4"]
+    assert "no broken today" in said.err
+    figures = json.loads(kept.read_text())
+    assert {"processors", "memory", "python", "versions"} <= figures.pop("machine").keys()
+    assert figures == {"early": 4, "late": 4}
+
+    assert run(["alone", "--json", str(kept)], subjects) == 0
+    assert json.loads(kept.read_text())["alone"] == 50
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_each_subject_says_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run([name, *(SUBJECTS[name].reduced or ()), "--help"])
+
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert all(option in shown for option in (*SUBJECTS[name].options, "--json"))

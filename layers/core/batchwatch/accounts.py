@@ -19,7 +19,6 @@ from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 
 from batchwatch.errors import RefusedWebhookError, SecretError, WeakSecretError
-from batchwatch.notify.slack import safe_slack_url
 from batchwatch.openai import BASE_URL, Account, safe_base_url
 from batchwatch.signature import key_of
 
@@ -144,7 +143,11 @@ def read_slack_url(text: str) -> str | None:
         url = json.loads(text).get("slack_webhook_url")
     except (ValueError, AttributeError, RecursionError) as error:
         raise SecretError("the secret must be a JSON object") from error
-    return safe_slack_url(url) if url not in (None, "") else None
+    if url in (None, ""):
+        return None
+    from batchwatch.notify.slack import safe_slack_url
+
+    return safe_slack_url(url)
 
 
 def _read_signers(name: str, secrets: object, readable: Readable) -> None:

@@ -1,6 +1,7 @@
 """The one place where things are put together.
 
-Each client is made when first used, so that a function never touches what it has no right to.
+Each client is made when first used, so that a function never touches what it has no right to; and
+what only one of the functions does is imported there, so that the others start without it.
 """
 
 from __future__ import annotations
@@ -12,39 +13,17 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from batchwatch.account_poll import AccountPoll
 from batchwatch.accounts import Accounts
-from batchwatch.archive import LEAST_PART, Archive
-from batchwatch.discovery import Wanted
+from batchwatch.archive import Archive
 from batchwatch.ledger import Ledger
-from batchwatch.notify.channels import ChatTopic, EmailTopic, SlackChannel
-from batchwatch.notify.notifier import Notifier
-from batchwatch.notify.told import Told
 from batchwatch.observe import Observer
 from batchwatch.openai import OpenAI
 from batchwatch.orders import DeadLetters, Orders
 from batchwatch.outbox import Outbox
-from batchwatch.poll import BY, Poller
-from batchwatch.prices import prices_of
 from batchwatch.publish import Publisher
-from batchwatch.relay import Relay
 from batchwatch.settings import Settings
 from batchwatch.stall import Limits
-from batchwatch.submit.by_hand import ByHand
-from batchwatch.submit.desk import Desk
-from batchwatch.submit.inbox import Inbox, Rewritten
-from batchwatch.submit.inbox_queue import InboxQueue
-from batchwatch.submit.intake import Intake
-from batchwatch.submit.jobs import Jobs
-from batchwatch.submit.sending import Sending
-from batchwatch.submit.submitter import Submitter
-from batchwatch.submit.telling import Narrator
-from batchwatch.sweep import Sweep
 from batchwatch.telling import Rules
-from batchwatch.transfer import Archiver, Transfer
-from batchwatch.watermarks import Watermarks
-from batchwatch.webhook import BY as BY_WEBHOOK
-from batchwatch.webhook import Webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,8 +34,19 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
+    from batchwatch.account_poll import AccountPoll
+    from batchwatch.notify.notifier import Notifier
     from batchwatch.openai import Account
+    from batchwatch.poll import Poller
     from batchwatch.record import Record
+    from batchwatch.relay import Relay
+    from batchwatch.submit.by_hand import ByHand
+    from batchwatch.submit.desk import Desk
+    from batchwatch.submit.jobs import Jobs
+    from batchwatch.submit.submission import Submission
+    from batchwatch.submit.submitter import Submitter
+    from batchwatch.transfer import Archiver
+    from batchwatch.webhook import Webhook
 
 # The defaults wait a minute for an answer, three times: longer than a poll lives.
 # Several accounts with eight threads each share the connections of a client.
@@ -99,11 +89,19 @@ class Runtime:
     @cached_property
     def poller(self) -> Poller:
         """What Poller does."""
+        from batchwatch.poll import Poller
+        from batchwatch.sweep import Sweep
+
         sweep = Sweep(self.ledger, self.clock)
         return Poller(self.accounts, self.openai, self._account_poll, sweep, self.clock)
 
     @cached_property
     def _account_poll(self) -> AccountPoll:
+        from batchwatch.account_poll import AccountPoll
+        from batchwatch.discovery import Wanted
+        from batchwatch.poll import BY
+        from batchwatch.watermarks import Watermarks
+
         s = self.settings
         wanted = Wanted(s.discovery == "on", s.backfill == "archive")
         marks = Watermarks(self.dynamodb, s.table)
@@ -112,10 +110,12 @@ class Runtime:
     @cached_property
     def webhook(self) -> Webhook:
         """What Webhook does."""
+        from batchwatch.webhook import BY, Webhook
+
         return Webhook(
             self.accounts,
             self.openai,
-            self.observer(BY_WEBHOOK),
+            self.observer(BY),
             discovery=self.settings.discovery == "on",
             clock=self.clock,
             sleep=self._sleep,
@@ -128,6 +128,8 @@ class Runtime:
     @cached_property
     def archiver(self) -> Archiver:
         """What Archiver does."""
+        from batchwatch.transfer import Archiver, Transfer
+
         s = self.settings
         transfer = Transfer(self.ledger, self.outbox, self.archive, self.rules, s.tries, self.clock)
         return Archiver(transfer, self.orders, self.accounts, self.openai, s.longest_retry)
@@ -135,6 +137,11 @@ class Runtime:
     @cached_property
     def notifier(self) -> Notifier:
         """What Notifier does."""
+        from batchwatch.notify.channels import ChatTopic, EmailTopic, SlackChannel
+        from batchwatch.notify.notifier import Notifier
+        from batchwatch.notify.told import Told
+        from batchwatch.prices import prices_of
+
         s, clock, sleep = self.settings, self.clock, self._sleep
         prices, trouble = prices_of(s.prices)
         told = Told(self.dynamodb, s.told)
@@ -155,81 +162,40 @@ class Runtime:
     @cached_property
     def relay(self) -> Relay:
         """What Relay does."""
+        from batchwatch.relay import Relay
+
         s = self.settings
         return Relay(self.eventbridge, s.event_bus, DeadLetters(self.sqs, s.relay_dead_letters))
 
-    @cached_property
+    @property
     def submitter(self) -> Submitter:
         """What Submitter does with a dropped file."""
-        return Submitter(
-            jobs=self.jobs,
-            desk=self.desk,
-            queue=self._inbox_queue,
-            accounts=self.accounts,
-            openai=self.openai,
-            intake=self._intake,
-            archive=self.archive,
-            narrator=self._narrator,
-            clock=self.clock,
-        )
+        return self._submission.submitter
 
-    @cached_property
+    @property
     def by_hand(self) -> ByHand:
         """What Submitter does when somebody asks it."""
-        return ByHand(
-            jobs=self.jobs,
-            desk=self.desk,
-            ledger=self.ledger,
-            accounts=self.accounts,
-            openai=self.openai,
-            narrator=self._narrator,
-            clock=self.clock,
-        )
+        return self._submission.by_hand
 
-    @cached_property
-    def _intake(self) -> Intake:
-        s = self.settings
-        parts = Archive(self.s3, s.bucket, part_bytes=LEAST_PART)
-        rejected = Rewritten(self.s3, s.bucket, part_bytes=LEAST_PART)
-        return Intake(Inbox(self.s3, s.bucket), parts, rejected, self.accounts, s.on_bad_lines)
-
-    @cached_property
+    @property
     def desk(self) -> Desk:
         """What Submitter does at each tick."""
-        marks = Watermarks(self.dynamodb, self.settings.table)
+        return self._submission.desk
 
-        def list_is_stale(account: str) -> bool:
-            return marks.get(account).stale_until > self.clock()
-
-        sending = Sending(self.jobs, self.ledger, self._narrator, list_is_stale, self.clock)
-        return Desk(
-            jobs=self.jobs,
-            ledger=self.ledger,
-            outbox=Outbox(self.jobs, self._publisher, self.archive),
-            queue=self._inbox_queue,
-            accounts=self.accounts,
-            openai=self.openai,
-            sending=sending,
-            narrator=self._narrator,
-            clock=self.clock,
-        )
-
-    @cached_property
+    @property
     def jobs(self) -> Jobs:
         """The table of jobs."""
-        return Jobs(self.dynamodb, self.settings.jobs)
+        return self._submission.jobs
 
     @cached_property
-    def _inbox_queue(self) -> InboxQueue:
-        s = self.settings
-        return InboxQueue(self.sqs, queue=s.inbox_queue, dead_letters=s.inbox_dead_letters)
+    def _submission(self) -> Submission:
+        from batchwatch.submit.submission import Submission
+
+        return Submission(self)
 
     @cached_property
-    def _narrator(self) -> Narrator:
-        return Narrator(f"urn:batchwatch:{self.settings.stack}", self.settings.bucket)
-
-    @cached_property
-    def _publisher(self) -> Publisher:
+    def publisher(self) -> Publisher:
+        """The topic of events."""
         return Publisher(self.sns, self.settings.topic)
 
     @cached_property
@@ -255,7 +221,7 @@ class Runtime:
     @cached_property
     def outbox(self) -> Outbox[Record]:
         """From the table to the topic and the bucket."""
-        return Outbox(self.ledger, self._publisher, self.archive)
+        return Outbox(self.ledger, self.publisher, self.archive)
 
     @cached_property
     def archive(self) -> Archive:

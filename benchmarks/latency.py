@@ -1,6 +1,6 @@
 """How soon a subscriber hears of an end: with OpenAI's webhooks, and by polls alone.
 
-`uv run python -m benchmarks webhooks`: twice the same batches, which end one after another; both
+`python -m benchmarks latency`: twice the same batches, which end one after another; both
 times the deployed service in a local AWS of its own, polled every minute. The seconds are those
 from the moment in which the simulated OpenAI first shows the end to that in which a queue on the
 topic has handed out the event: what the local AWS takes itself is in them, what a network takes
@@ -10,13 +10,11 @@ is not.
 from __future__ import annotations
 
 import math
-import os
 import sys
 import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -49,26 +47,26 @@ class Waits(NamedTuple):
 
     ends: int
     by_webhook: int
+    shortest: float
     median: float
     p90: float
+    p99: float
     longest: float
 
     @classmethod
     def of(cls, waits: Sequence[float], by_webhook: int) -> Waits:
         """Sum up the waits for each end."""
         ordered = sorted(waits)
-        p90 = ordered[math.ceil(0.9 * len(ordered)) - 1]
-        figures = (median(ordered), p90, ordered[-1])
+        p90, p99 = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.9, 0.99))
+        figures = (ordered[0], median(ordered), p90, p99, ordered[-1])
         return cls(len(ordered), by_webhook, *(round(figure, 3) for figure in figures))
 
 
-def compare(batches: int, over: float) -> dict[str, Any]:
+def measure(batches: int, over: float) -> dict[str, Any]:
     """Measure both; `batches` end within `over` seconds, evenly."""
     webhooks = _measure(batches, over, webhooks=True)
     polls = _measure(batches, over, webhooks=False)
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "processors": os.cpu_count(),
         "emulator": MINISTACK,
         "latency": LATENCY,
         "every": EVERY,
@@ -85,7 +83,8 @@ def show(figures: dict[str, Any]) -> None:
         [who, *(str(figures[name][each]) for each in Waits._fields)]
         for who, name in (("webhooks, and polls", "webhooks"), ("polls alone", "polls"))
     ]
-    names = ("seconds until an end is heard of", "ends", "by webhook", "median", "p90", "longest")
+    spread = (name.replace("_", " ") for name in Waits._fields)
+    names = ("seconds until an end is heard of", *spread)
     print_table(names, [rows], words=names[:1])
     print(f"the median of polls alone is {figures['ratio']} times that with webhooks")
 
