@@ -1,4 +1,4 @@
-"""What docs/operations.md gives to be typed: commands, and questions to the log."""
+"""What docs/operations.md and the README give to be typed: commands, and questions to the log."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from local.deploy import ROOT
 
 TEXT = (ROOT / "docs/operations.md").read_text()
+OPERATE = (ROOT / "README.md").read_text().split("\n## Operate\n")[1].split("\n## ")[0]
 QUESTIONS = "## Questions to the log"
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`((?:aws|batchwatch) [^`]+)`")
@@ -25,11 +26,12 @@ class Question(NamedTuple):
 
 def commands() -> list[str]:
     """Give each command once, in order: what is in a span of code, or typed at a console."""
+    text = TEXT + OPERATE
     found = [
         (at.start(), " ".join(at[1].split()))
-        for at in _SPAN.finditer(_BLOCK.sub(lambda block: " " * len(block[0]), TEXT))
+        for at in _SPAN.finditer(_BLOCK.sub(lambda block: " " * len(block[0]), text))
     ]
-    found += [(at.start(), at[1]) for at in _TYPED.finditer(TEXT)]
+    found += [(at.start(), at[1]) for at in _TYPED.finditer(text)]
     return list(dict.fromkeys(command for _, command in sorted(found)))
 
 

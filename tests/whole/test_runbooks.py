@@ -63,7 +63,14 @@ BAD_NEWS = {
 }
 """What ends with exit code 1, as something is wrong."""
 POLICIES = ("ReadersPolicy", "OperatorsPolicy")
-MORE = ("aws lambda", "aws dynamodb", "aws scheduler", "aws sqs", "aws cloudwatch get-dashboard")
+MORE = (
+    "aws lambda",
+    "aws sns",
+    "aws dynamodb",
+    "aws scheduler",
+    "aws sqs",
+    "aws cloudwatch get-dashboard",
+)
 """What takes more than the two policies of the stack."""
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 
@@ -129,7 +136,7 @@ def judge(command: str, typed: Typed) -> None:
 
 def placeholders(stack: Stack, batch: str) -> dict[str, str]:
     """Give each name in capitals its value: an output of the stack, or what the document says."""
-    said = {"STACK": "batchwatch", "BATCH_ID": batch, "ACCOUNT": "gone"}
+    said = {"STACK": "batchwatch", "BATCH_ID": batch, "ID": batch, "ACCOUNT": "gone"}
     outputs = stack.service.outputs
     return said | {re.sub(r"(?<!^)([A-Z])", r"_\1", n).upper(): outputs[n] for n in outputs}
 
