@@ -138,10 +138,12 @@ def _create(
     emulator: Emulator, stack: str, template: dict[str, Any], parameters: Mapping[str, str]
 ) -> dict[str, str]:
     """Create a stack, wait for it, and return its outputs."""
-    cloudformation = emulator.client("cloudformation")
+    cloudformation, place = emulator.client("cloudformation"), f"{_SOURCES}-{stack}/template.yaml"
+    bucket, _, key = place.partition("/")  # it is too long to be sent along
+    emulator.client("s3").put_object(Bucket=bucket, Key=key, Body=write_template(template).encode())
     cloudformation.create_stack(
         StackName=stack,
-        TemplateBody=write_template(template),
+        TemplateURL=f"{emulator.endpoint}/{place}",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         Parameters=[
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()

@@ -27,6 +27,7 @@ OPTIONAL = {  # by its condition: how names begin, the parameter, and by which v
     "BusOn": ("Relay", "EventBus", ""),
     "EmailWanted": ("Mail", "NotificationEmail", ""),
     "SlackWanted": ("Slack", "SlackChannel", ""),
+    "DashboardOn": ("Dashboard", "Dashboard", "off"),
 }
 REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -53,7 +53,7 @@ class Person:
         for policy in policies:
             iam.attach_user_policy(UserName=name, PolicyArn=stack.service.outputs[policy])
         key = iam.create_access_key(UserName=name)["AccessKey"]
-        self._environment = {
+        self.environment = {
             "AWS_ENDPOINT_URL": stack.emulator.endpoint,
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
@@ -64,7 +64,7 @@ class Person:
     def __call__(self, line: str) -> Said:
         """Type a command."""
         with hooked("provide-client-params", self._note):
-            return batchwatch(*line.split(), **self._environment)
+            return batchwatch(*line.split(), **self.environment)
 
     def _note(self, model: Any, **_: Any) -> None:
         action = f"{model.service_model.signing_name}:{model.name}"
