@@ -77,7 +77,7 @@ def write_page(  # noqa: PLR0913 - the options of a command
     \b
       batchwatch page --open
       batchwatch page --since 7d --account research -o research.html
-      batchwatch page -o - | aws s3 cp - s3://my-intranet/batches.html --content-type text/html
+      batchwatch page -o - | aws s3 cp --content-type text/html - s3://BUCKET/page.html
 
     The file is replaced when the new one is whole; Ctrl-C leaves the old one. With --json one
     object tells of it: path, bytes, batches, jobs, and older (whether older batches are left out).

@@ -137,7 +137,7 @@ def _card(row: Row, prices: Prices) -> Card:
         tokens_out=usage.output_tokens if usage else None,
         cost=None if cost is None else float(cost.dollars),
         files=[_stored(role, file) for role, file in known.files.items()],
-        problems=[f"its row cannot be read: {row.trouble}"] if unreadable else _problems(known),
+        problems=[f"in the ledger: {row.trouble}"] if unreadable else _problems(known),
         what_next=["Mend or delete that item of the table."] if unreadable else _what_next(known),
         metadata=_metadata(batch) if batch else {},
         job=job[0] if job else None,
