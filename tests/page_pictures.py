@@ -15,6 +15,7 @@ from batchwatch.cli.page.figures import needs_you
 from batchwatch.cli.page.render import render
 from tests.browser.chromium import Look, found, started
 from tests.cli import page_sample
+from tests.cli.page_cards import NOW
 
 if TYPE_CHECKING:
     from batchwatch.cli.page.overview import Card, Overview
@@ -44,7 +45,7 @@ def overview() -> Overview:
 
 
 def _usual(card: Card) -> bool:
-    asks = needs_you(card, page_sample.NOW)
+    asks = needs_you(card, NOW)
     return not asks or (card.standing in _SHOWN and bool(card.problems or card.stages))
 
 
@@ -58,7 +59,7 @@ def draw(folder: Path) -> None:
         page.write_text(render(overview()))
         with started(program, Path(scratch) / "profile") as browser:
             tab = browser.tab()
-            tab.stop_clock(page_sample.NOW + 20)
+            tab.stop_clock(NOW + 20)
             for name, look in PICTURES.items():
                 tab.open(page, look)
                 (folder / f"{name}.png").write_bytes(tab.picture())

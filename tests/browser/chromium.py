@@ -151,6 +151,8 @@ class Tab:
                 self.complaints.append(how["entry"]["text"])
             case "Runtime.exceptionThrown":
                 self.complaints.append(json.dumps(how["exceptionDetails"])[:500])
+            case "Page.javascriptDialogOpening":
+                self.complaints.append(f"a dialog: {how['message']}")
             case "Runtime.consoleAPICalled":
                 self.complaints.append(json.dumps(how["args"])[:500])
 
