@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchwatch.cli.page.overview import Card, Overview
 
 DOCS = Path(__file__).parents[1] / "docs"
-DESK, PHONE = Look(width=1120, height=2020), Look(width=390, height=844, scale=2, touch=True)
+DESK, PHONE = Look(width=1120, height=2155), Look(width=390, height=844, scale=2, touch=True)
 PICTURES = {
     "page-desk": DESK,
     "page-desk-dark": DESK._replace(dark=True),
@@ -30,23 +30,20 @@ PICTURES = {
 }
 MOST = 250_000
 """Bytes of a picture."""
-_ODD = {*page_sample.HOSTILE, page_sample.LONG, page_sample.RIGHT_TO_LEFT, ""}
-_SHOWN = {"stalled", "files lost"}
-_JOBS = ("catalogue.jsonl", "calls-november.jsonl", "titles-fr.jsonl")
+_TROUBLES = {"stalled", "files lost"}
+_UNDER_WAY = {"validating", "in_progress"}
 
 
 def overview() -> Overview:
-    """Return a month of a stack, with names as they usually are and few things that are wrong."""
+    """Return a month of a stack in which little is wrong, and not too much under way."""
     made = page_sample.busy(240)
-    batches = [card for card in made.batches if card.name not in _ODD and _usual(card)]
-    under_way = [job for job in made.jobs if job.good is None]
-    jobs = [job._replace(name=name) for job, name in zip(under_way, _JOBS, strict=False)]
-    return made._replace(batches=batches, jobs=jobs)
+    return made._replace(batches=[card for card in made.batches if _shown(card)])
 
 
-def _usual(card: Card) -> bool:
-    asks = needs_you(card, NOW)
-    return not asks or (card.standing in _SHOWN and bool(card.problems or card.stages))
+def _shown(card: Card) -> bool:
+    if needs_you(card, NOW):
+        return card.standing in _TROUBLES and bool(card.problems)
+    return card.good is not None or card.status in _UNDER_WAY
 
 
 def draw(folder: Path) -> None:
