@@ -24,6 +24,7 @@ USES = {
     "events": Use((BATCH,), names_one=True),
     "submit": Use(("{file}",)),
     "jobs": Use(),
+    "page": Use(("-o", "{folder}/page.html")),
     "track": Use((BATCH,)),
     "cancel": Use((BATCH, "--yes"), names_one=True),
     "fetch": Use((BATCH, "-o", "{folder}"), names_one=True),

@@ -89,7 +89,7 @@ def test_every_command_does_what_its_help_says(tmp_path: Path, subtests: pytest.
         person = Person(stack, "operator", ("ReadersPolicy", "OperatorsPolicy"))
         done, slow = stack.openai.add(BRIEF), stack.openai.add(SLOW)
         with stack.ticking(jobs=True):
-            with subtests.test("track, watch, list, show, events"):
+            with subtests.test("track, watch, list, show, events, page"):
                 look(stack, person, done, slow)
             with subtests.test("fetch"):
                 fetch(stack, person, done, tmp_path)
@@ -117,6 +117,7 @@ def look(stack: Stack, person: Person, done: str, slow: str) -> None:
     watched = person(f"watch {done} --json --account {ACCOUNT} {' '.join(PATIENCE)}")
     listed, left = person("list --json"), person("list --json --status open")
     shown, told = person(f"show {done} --json"), person(f"events {done}")
+    page = person("page -o -")
 
     assert (tracked.code, {each["id"] for each in tracked.objects}) == (0, {done, slow})
     assert (watched.code, watched.objects[-1]["over"]) == (0, True)
@@ -127,6 +128,7 @@ def look(stack: Stack, person: Person, done: str, slow: str) -> None:
     heard = [m for m in stack.listener.news() if json.loads(m)["subject"] == done]
     assert sorted(told.out.splitlines()) == sorted({*heard})
     assert len(batch["history"]) == len({*heard})
+    assert (page.code, done in page.out, slow in page.out) == (0, True, True)
 
 
 def fetch(stack: Stack, person: Person, done: str, folder: Path) -> None:

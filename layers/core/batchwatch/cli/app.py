@@ -15,6 +15,7 @@ SUMMARIES = {
     "events": "Print every event of a batch or a job as it was sent.",
     "submit": "Send files of requests as batches, and watch them.",
     "jobs": "Show the files that are being sent.",
+    "page": "Write a status page, one HTML file.",
     "track": "Put batches under watch.",
     "cancel": "Cancel batches, or jobs with all their batches.",
     "fetch": "Fetch the archived files of batches and jobs.",
