@@ -1,0 +1,257 @@
+"""The plots of the status page as SVG. Pure.
+
+Across, everything is in percent, so that a plot fills the room it has while its text keeps its
+size; down, in pixels. What stands left of the plot (negative x) lies in the margin that the style
+leaves there.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+from batchwatch.cli.page.figures import Outcome
+from batchwatch.notify.wording import duration, number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from batchwatch.cli.page.figures import Histogram, Segment, Span
+
+HEIGHT = 168
+_LABELS = 22  # pixels below the axis
+_GAP = 0.22  # of the width of a bar's place
+
+
+def tag(name: str, *children: str, **attributes: object) -> Markup:
+    """Write an element; `_` in a name of an attribute is `-`, behind it nothing."""
+    named = (
+        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _short(value))
+        for key, value in attributes.items()
+        if value is not None
+    )
+    opened = Markup("<{}{}").format(Markup(name), Markup().join(named))  # noqa: S704 - our own names
+    if not children:
+        return opened + Markup("/>")
+    inner = Markup().join(escape(child) for child in children)
+    return opened + Markup(">{}</{}>").format(inner, Markup(name))  # noqa: S704 - ditto
+
+
+def _short(value: object) -> object:
+    return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
+
+
+def _percent(share: float) -> str:
+    return f"{_short(100 * share)}%"
+
+
+def plot(title: str, told: str, *children: Markup, height: int = HEIGHT) -> Markup:
+    """Return a plot with what it says for those who do not see it."""
+    return tag(
+        "svg",
+        tag("title", title),
+        tag("desc", told),
+        *children,
+        class_="plot",
+        role="img",
+        width="100%",
+        height=height + _LABELS,
+    )
+
+
+def ceiling(highest: float) -> float:
+    """Return the round number at or above a value: 1, 2, 4 or 5 by a power of ten."""
+    if not 0 < highest < math.inf:
+        return 1
+    power = 10.0 ** math.floor(math.log10(highest))
+    return next(step * power for step in (1, 2, 4, 5, 10) if step * power >= highest * (1 - 1e-9))
+
+
+def scale(top: float, say: Callable[[float], str], floor: float = 0) -> Markup:
+    """Draw the lines at the bottom, the middle and the top, with their numbers."""
+    drawn = Markup()
+    for share in (0, 0.5, 1):
+        y = HEIGHT * (1 - share) if share else HEIGHT
+        drawn += tag("line", x1=0, x2="100%", y1=y, y2=y, class_="base" if not share else "grid")
+        drawn += tag("text", say(floor + share * (top - floor)), x=-8, y=y + 4, class_="y")
+    return drawn
+
+
+def day(at: float) -> str:
+    """`3 Nov`."""
+    date = datetime.fromtimestamp(at, tz=UTC)
+    return f"{date.day} {date:%b}"
+
+
+def _dates(spans: Sequence[Span]) -> Markup:
+    """Name about five of the days, the last among them."""
+    count = len(spans)
+    step = (
+        max(1, -(-count // 5))
+        if spans[0].days > 1
+        else next((each for each in (1, 2, 7, 14) if count <= 5 * each), 14)
+    )
+    drawn = Markup()
+    for place in range(count - 1, -1, -step):
+        drawn += tag(
+            "text",
+            day(spans[place].start),
+            x=_percent((place + 0.5) / count),
+            y=HEIGHT + 17,
+            class_="x",
+        )
+    return drawn
+
+
+def _bar(place: int, count: int, y: float, height: float, class_: str) -> Markup:
+    wide = 1 - _GAP if count > 1 else 0.2
+    x = (place + (1 - wide) / 2) / count
+    return tag(
+        "rect", x=_percent(x), y=y, width=_percent(wide / count), height=height, class_=class_
+    )
+
+
+def by_day(spans: Sequence[Span], title: str, told: str) -> Markup:
+    """Draw batches by day, what became of them stacked: well at the bottom."""
+    top = max(2, ceiling(max(span.total for span in spans)))
+    drawn = scale(top, lambda value: number(round(value)))
+    for place, span in enumerate(spans):
+        below = 0
+        for each in Outcome:
+            if count := span.outcomes[each]:
+                y, height = HEIGHT * (1 - (below + count) / top), HEIGHT * count / top
+                drawn += _bar(place, len(spans), y, height, f"o-{each}")
+                below += count
+    return plot(title, told, drawn, _dates(spans))
+
+
+def cost_by_day(spans: Sequence[Span], title: str, told: str) -> Markup:
+    """Draw dollars by day."""
+    top = ceiling(max(span.cost for span in spans))
+    drawn = scale(top, dollars)
+    for place, span in enumerate(spans):
+        if span.cost > 0:
+            height = max(1.0, HEIGHT * span.cost / top)
+            drawn += _bar(place, len(spans), HEIGHT - height, height, "o-well")
+    return plot(title, told, drawn, _dates(spans))
+
+
+def dollars(amount: float) -> str:
+    """`$1,204`, `$12.40`, `<1¢`."""
+    if 0 < amount < 0.01:  # noqa: PLR2004 - a cent
+        return "<1¢"
+    if amount >= 1000 or amount == int(amount):  # noqa: PLR2004 - from here on, cents are noise
+        return f"${amount:,.0f}"
+    return f"${amount:,.2f}"
+
+
+_FLOORS = (0.99, 0.95, 0.9, 0.8, 0.5, 0.0)
+
+
+def rates(spans: Sequence[Span], title: str, told: str) -> Markup:
+    """Draw which share of requests succeeded: a point a day, joined where days follow another."""
+    known = {place: span.rate for place, span in enumerate(spans) if span.rate is not None}
+    lowest = min(known.values())
+    floor = next(each for each in _FLOORS if each <= lowest)
+    count = len(spans)
+
+    def at(place: int) -> tuple[str, float]:
+        return _percent((place + 0.5) / count), HEIGHT * (1 - (known[place] - floor) / (1 - floor))
+
+    drawn = scale(1, share, floor)
+    places = sorted(known)
+    for before, after in pairwise(places):
+        (x1, y1), (x2, y2) = at(before), at(after)
+        class_ = "trend" if after == before + 1 else "trend gap"
+        drawn += tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
+    worst = min(places, key=lambda place: known[place])
+    for place in places:
+        x, y = at(place)
+        drawn += tag("circle", cx=x, cy=y, r=4 if place == worst else 2.5, class_="dot")
+    if lowest < 1:
+        x, y = at(worst)
+        side = "end" if worst > count / 2 else "start"
+        text = f"{share(lowest)} on {day(spans[worst].start)}"
+        drawn += tag(
+            "text", text, x=x, y=y + 4, dx=-10 if side == "end" else 10, class_=f"say {side}"
+        )
+    return plot(title, told, drawn, _dates(spans))
+
+
+def share(value: float) -> str:
+    """`98.2%`; only all of it is 100%."""
+    if value in {0, 1}:
+        return f"{value:.0%}"
+    return f"{min(99.9, max(0.1, round(100 * value, 1))):g}%"
+
+
+def spread(sorted_in: Histogram, median: float, ninth: float, title: str, told: str) -> Markup:
+    """Draw how durations are spread, by log scale, with the median and the 90th percentile."""
+    top = HEIGHT - 44  # room for what is said above the bars
+    highest = max(sorted_in.counts)
+    count = len(sorted_in.counts)
+    drawn = tag("line", x1=0, x2="100%", y1=HEIGHT, y2=HEIGHT, class_="base")
+    for place, found in enumerate(sorted_in.counts):
+        if found:
+            height = max(1.5, top * found / highest)
+            drawn += tag(
+                "rect",
+                x=_percent((place + 0.06) / count),
+                width=_percent(0.88 / count),
+                y=HEIGHT - height,
+                height=height,
+                class_="o-well",
+            )
+    for tick in sorted_in.ticks:
+        x = _percent(sorted_in.place(tick))
+        drawn += tag("line", x1=x, x2=x, y1=HEIGHT, y2=HEIGHT + 4, class_="base")
+        drawn += tag("text", duration(tick), x=x, y=HEIGHT + 17, class_="x")
+    for row, (name, value) in enumerate((("median", median), ("90th percentile", ninth))):
+        at, y = sorted_in.place(value), 12 + 18 * row
+        side, dx = ("end", -7) if at > 0.5 else ("start", 7)  # noqa: PLR2004 - half
+        x = _percent(at)
+        drawn += tag("line", x1=x, x2=x, y1=y - 10, y2=HEIGHT, class_="mark")
+        drawn += tag("text", f"{name} {duration(value)}", x=x, y=y, dx=dx, class_=f"say {side}")
+    return plot(title, told, drawn, height=HEIGHT)
+
+
+def bar(share_of: float) -> Markup:
+    """Draw a bar of so much of its place, from 0 to 1."""
+    width = _percent(min(1, max(0, share_of)))
+    return tag(
+        "svg",
+        tag("rect", width=width, height="100%", class_="o-well"),
+        class_="bar",
+        aria_hidden="true",
+    )
+
+
+def progress(completed: int, failed: int, total: int) -> Markup:
+    """Draw how far requests are: done, failed, and what is to come."""
+    whole = max(1, total, completed + failed)
+    done = tag("rect", width=_percent(completed / whole), height="100%", class_="o-well")
+    if failed:
+        done += tag(
+            "rect",
+            x=_percent(completed / whole),
+            width=_percent(failed / whole),
+            height="100%",
+            class_="o-failed",
+        )
+    return tag("svg", done, class_="bar track", aria_hidden="true")
+
+
+_STAGES = {"validating": "v", "in_progress": "i", "finalizing": "f", "archived": "a"}
+
+
+def stages(segments: Sequence[Segment]) -> Markup:
+    """Draw a timeline; by the style, stages differ in height, so that they need no colour."""
+    drawn = [
+        tag("rect", class_=_STAGES.get(name, "o"), x=f"{start:g}%", width=f"{width:g}%")
+        for name, start, width in segments
+    ]
+    return tag("svg", *drawn, class_="stages", aria_hidden="true")

@@ -1,0 +1,193 @@
+"""The status page: an overview as one HTML file that asks nobody for anything. Pure.
+
+Style and script are part of the file, and the only ones that its content security policy lets run:
+each is named there by its hash. Jinja escapes every text; `clean` takes from those of others what
+turns the direction or cannot be seen.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jinja2 import BaseLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from batchwatch.cli.page import figures, plots, words
+from batchwatch.cli.page.figures import Outcome
+from batchwatch.notify.wording import clean, duration, number, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from batchwatch.cli.page.overview import Card, Overview
+
+LISTED, URGENT, RUNNING, JOBS = 300, 12, 40, 50
+"""How many batches, at most, are listed; shown as in need of somebody; as under way; and jobs."""
+
+
+def render(overview: Overview) -> str:
+    """Return the page as HTML."""
+    style, script = _part("style.css"), _part("script.js")
+    return (
+        _environment()
+        .from_string(_part("page.html.j2"))
+        .render(
+            overview=overview,
+            now=overview.at,
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            policy=policy(style, script),
+            **_parts(overview),
+        )
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """Return the content security policy: nothing is loaded, this style and this script apply."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+@cache
+def _part(name: str) -> str:
+    return files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
+
+
+def _parts(overview: Overview) -> dict[str, Any]:
+    now = overview.at
+    urgent = [card for card in overview.batches if figures.needs_you(card, now)]
+    urgent.sort(key=figures.urgency)
+    asking = {card.id for card in urgent}
+    running = [card for card in overview.batches if card.good is None and card.id not in asking]
+    jobs = [job for job in overview.jobs if figures.job_needs_you(job, now)]
+    within = figures.within(overview)
+    well = sum(figures.outcome(card) is Outcome.WELL for card in within)
+    listed = overview.batches[:LISTED]
+    return {
+        "headline": words.headline(len(urgent) + len(jobs), len(running), well, overview),
+        "urgent": urgent[:URGENT],
+        "urgent_jobs": jobs[:URGENT],
+        "needing": len(urgent) + len(jobs),
+        "running": running[:RUNNING],
+        "under_way": len(running),
+        "listed": listed,
+        "places": {card.id: place for place, card in enumerate(listed)},
+        "counts": [
+            (each, sum(figures.outcome(card) is each for card in listed)) for each in Outcome
+        ],
+        "jobs": overview.jobs[:JOBS],
+        "plots": _plots(overview, within),
+        "several": len({card.account for card in overview.batches}) > 1,
+    }
+
+
+class Plot(NamedTuple):
+    """A plot, what it says, and its figures as a table: the heads, and rows of texts."""
+
+    title: str
+    told: str
+    drawn: Markup
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    key: Sequence[tuple[Outcome, int]] = ()
+
+
+def _plots(overview: Overview, within: Sequence[Card]) -> list[Plot]:
+    if not within:
+        return []
+    spans = figures.spans(overview)
+    some = [span for span in spans if span.total]
+    by = words.span_name(spans)
+    title, told = f"Batches by {by}", words.told_of_days(spans)
+    totals = [(each, sum(span.outcomes[each] for span in spans)) for each in Outcome]
+    shown = [
+        Plot(
+            title,
+            told,
+            plots.by_day(spans, title, told),
+            (by, *words.OUTCOMES.values()),
+            [(plots.day(s.start), *(number(s.outcomes[each]) for each in Outcome)) for s in some],
+            [(each, count) for each, count in totals if count],
+        )
+    ]
+    if any(span.requests for span in spans):
+        title, told = "Requests that succeeded", words.told_of_rates(spans)
+        rates = [
+            (plots.day(s.start), plots.share(s.rate), number(s.completed), number(s.requests))
+            for s in some
+            if s.rate is not None
+        ]
+        heads = (by, "share", "succeeded", "of")
+        shown.append(Plot(title, told, plots.rates(spans, title, told), heads, rates))
+    if ordered := figures.durations(within):
+        shown.append(_durations(ordered))
+    if any(span.cost for span in spans):
+        title, told = f"Cost by {by}", words.told_of_cost(spans)
+        rows = [(plots.day(s.start), plots.dollars(s.cost)) for s in some if s.cost]
+        drawn = plots.cost_by_day(spans, title, told)
+        shown.append(Plot(title, told, drawn, (by, "cost"), rows))
+    return shown
+
+
+def _durations(ordered: Sequence[float]) -> Plot:
+    title, told = "How long batches take", words.told_of_durations(ordered)
+    median, ninth = (figures.percentile(ordered, share) for share in (0.5, 0.9))
+    sorted_in = figures.histogram(ordered)
+    parts = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
+    rows = [(f"{part:.0%}", duration(figures.percentile(ordered, part))) for part in parts]
+    drawn = plots.spread(sorted_in, median, ninth, title, told)
+    return Plot(title, told, drawn, ("of the batches", "within"), rows)
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=BaseLoader(),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "clean": clean,
+        "number": number,
+        "duration": duration,
+        "dollars": plots.dollars,
+        "outcome": figures.outcome,
+        "progress": plots.progress,
+        "stages": plots.stages,
+        "requests": words.requests,
+        "advice": words.advice,
+        "iso": _iso,
+    }
+    made.globals |= {
+        "plural": plural,
+        "about_it": words.about_it,
+        "course": words.course,
+        "stored": words.stored,
+        "when": words.when,
+        "lasted": words.lasted,
+        "timeline": figures.timeline,
+        "period": words.period,
+        "bar": plots.bar,
+        "by_model": figures.by_model,
+        "within": figures.within,
+        "told_of_models": words.told_of_models,
+        "outcomes": words.OUTCOMES,
+    }
+    return made
+
+
+def _iso(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,55 @@
+"use strict";
+(() => {
+  const rows = [...document.querySelectorAll("#list > li")];
+  const list = document.getElementById("list");
+  const form = document.getElementById("find");
+
+  if (list && form) {
+    const texts = rows.map((row) => row.textContent.toLowerCase());
+    const values = rows.map((row) => row.dataset.v.split(",").map(Number));
+    const told = document.getElementById("found");
+    const show = () => {
+      const words = form.q.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const kind = form.o.value;
+      let count = 0;
+      rows.forEach((row, place) => {
+        const fits = (!kind || row.dataset.o === kind) && words.every((word) => texts[place].includes(word));
+        row.hidden = !fits;
+        count += fits;
+      });
+      told.textContent = count === rows.length ? `${count} shown` : `${count} of ${rows.length} shown`;
+    };
+    const sort = () => {
+      const [by, way] = form.by.value.split(" ").map(Number);
+      const order = rows.map((_, place) => place);
+      order.sort((one, other) => way * (values[one][by] - values[other][by]) || one - other);
+      list.append(...order.map((place) => rows[place]));
+    };
+    form.addEventListener("input", show);
+    form.by.addEventListener("change", sort);
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.hidden = false;
+    show();
+    sort();
+  }
+
+  const units = [["d", 86400], ["h", 3600], ["min", 60]];
+  const lasting = (seconds) => {
+    const place = units.findIndex(([, size]) => seconds >= size);
+    if (place < 0) return `${Math.floor(seconds)} s`;
+    const [unit, size] = units[place];
+    return `${Math.floor(seconds / size)} ${unit}`;
+  };
+  const times = [...document.querySelectorAll("time[datetime]")];
+  times.forEach((time) => {
+    time.title = `${time.dateTime.replace("T", " ").replace("Z", "")} UTC`;
+  });
+  const refresh = () => {
+    times.forEach((time) => {
+      const ahead = (Date.parse(time.dateTime) - Date.now()) / 1000;
+      time.textContent = ahead > 0 ? `in ${lasting(ahead)}` : ahead > -10 ? "just now" : `${lasting(-ahead)} ago`;
+    });
+  };
+  refresh();
+  setInterval(refresh, 15000);
+})();
