@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,6 +38,7 @@ class Outcome(StrEnum):
     OPEN = "open"
 
 
+_NUMBER = re.compile(r"[\d,.]*\d")
 _CUT = {"expired", "cancelled", "sent again"}
 _WANTED = {"cancelled", "sent again"}  # somebody asked for it, or it mends itself
 
@@ -72,6 +74,16 @@ def urgency(card: Card) -> tuple[int, float]:
     """Order what needs you: failed first, then troubles under way, then cut short; newest first."""
     order = (Outcome.FAILED, Outcome.OPEN, Outcome.CUT)
     return order.index(outcome(card)), -(card.created or 0)
+
+
+def alike(cards: Iterable[Card]) -> list[list[Card]]:
+    """Put batches together that fare alike, for the same reason: numbers and ids aside."""
+    groups: dict[tuple[str, ...], list[Card]] = {}
+    for card in cards:
+        said = (card.standing, *card.problems, "", *card.what_next)
+        key = tuple(_NUMBER.sub("#", text.replace(card.id, "")) for text in said)
+        groups.setdefault(key, []).append(card)
+    return list(groups.values())
 
 
 class Span(NamedTuple):

@@ -63,12 +63,23 @@ def plot(title: str, told: str, *children: Markup, height: int = HEIGHT) -> Mark
     )
 
 
+_ROUND = (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10)
+
+
 def ceiling(highest: float) -> float:
-    """Return the round number at or above a value: 1, 2, 4 or 5 by a power of ten."""
+    """Return a round number at or above a value; the half of it is round, too."""
     if not 0 < highest < math.inf:
         return 1
     power = 10.0 ** math.floor(math.log10(highest))
-    return next(step * power for step in (1, 2, 4, 5, 10) if step * power >= highest * (1 - 1e-9))
+    return next(step * power for step in _ROUND if step * power >= highest * (1 - 1e-9))
+
+
+def even(highest: float) -> float:
+    """Return a round even number at or above a value, so that its half is a whole one."""
+    top = max(2, ceiling(highest))
+    while top % 2:
+        top = ceiling(top + 1)
+    return top
 
 
 def scale(top: float, say: Callable[[float], str], floor: float = 0) -> Markup:
@@ -97,12 +108,13 @@ def _dates(spans: Sequence[Span]) -> Markup:
     )
     drawn = Markup()
     for place in range(count - 1, -1, -step):
+        last = place == count - 1 and count > 1
         drawn += tag(
             "text",
             day(spans[place].start),
-            x=_percent((place + 0.5) / count),
+            x="100%" if last else _percent((place + 0.5) / count),
             y=HEIGHT + 17,
-            class_="x",
+            class_="x end" if last else "x",
         )
     return drawn
 
@@ -117,7 +129,7 @@ def _bar(place: int, count: int, y: float, height: float, class_: str) -> Markup
 
 def by_day(spans: Sequence[Span], title: str, told: str) -> Markup:
     """Draw batches by day, what became of them stacked: well at the bottom."""
-    top = max(2, ceiling(max(span.total for span in spans)))
+    top = even(max(span.total for span in spans))
     drawn = scale(top, lambda value: number(round(value)))
     for place, span in enumerate(spans):
         below = 0
@@ -141,9 +153,9 @@ def cost_by_day(spans: Sequence[Span], title: str, told: str) -> Markup:
 
 
 def dollars(amount: float) -> str:
-    """`$1,204`, `$12.40`, `<1¢`."""
+    """`$1,204`, `$12.40`, `$0.0032`."""
     if 0 < amount < 0.01:  # noqa: PLR2004 - a cent
-        return "<1¢"
+        return f"${amount:.4f}" if amount >= 0.0001 else "<$0.0001"  # noqa: PLR2004
     if amount >= 1000 or amount == int(amount):  # noqa: PLR2004 - from here on, cents are noise
         return f"${amount:,.0f}"
     return f"${amount:,.2f}"
@@ -171,7 +183,9 @@ def rates(spans: Sequence[Span], title: str, told: str) -> Markup:
     worst = min(places, key=lambda place: known[place])
     for place in places:
         x, y = at(place)
-        drawn += tag("circle", cx=x, cy=y, r=4 if place == worst else 2.5, class_="dot")
+        drawn += tag(
+            "circle", cx=x, cy=y, r=4 if place == worst and lowest < 1 else 2.5, class_="dot"
+        )
     if lowest < 1:
         x, y = at(worst)
         side = "end" if worst > count / 2 else "start"
@@ -207,15 +221,19 @@ def spread(sorted_in: Histogram, median: float, ninth: float, title: str, told: 
                 class_="o-well",
             )
     for tick in sorted_in.ticks:
-        x = _percent(sorted_in.place(tick))
-        drawn += tag("line", x1=x, x2=x, y1=HEIGHT, y2=HEIGHT + 4, class_="base")
-        drawn += tag("text", duration(tick), x=x, y=HEIGHT + 17, class_="x")
-    for row, (name, value) in enumerate((("median", median), ("90th percentile", ninth))):
-        at, y = sorted_in.place(value), 12 + 18 * row
-        side, dx = ("end", -7) if at > 0.5 else ("start", 7)  # noqa: PLR2004 - half
+        at = sorted_in.place(tick)
         x = _percent(at)
-        drawn += tag("line", x1=x, x2=x, y1=y - 10, y2=HEIGHT, class_="mark")
-        drawn += tag("text", f"{name} {duration(value)}", x=x, y=y, dx=dx, class_=f"say {side}")
+        drawn += tag("line", x1=x, x2=x, y1=HEIGHT, y2=HEIGHT + 4, class_="base")
+        class_ = "x end" if at > 0.97 else "x"  # noqa: PLR2004 - at the very right
+        drawn += tag("text", duration(tick), x=x, y=HEIGHT + 17, class_=class_)
+    lines, texts = Markup(), Markup()
+    for row, (name, value) in enumerate((("90th percentile", ninth), ("median", median))):
+        at, y = sorted_in.place(value), 12 + 18 * row
+        side, dx = ("end", -7) if at > 0.45 else ("start", 7)  # noqa: PLR2004 - where more room is
+        x = _percent(at)
+        lines += tag("line", x1=x, x2=x, y1=y - 10, y2=HEIGHT, class_="mark")
+        texts += tag("text", f"{name} {duration(value)}", x=x, y=y, dx=dx, class_=f"say {side}")
+    drawn += lines + texts
     return plot(title, told, drawn, height=HEIGHT)
 
 

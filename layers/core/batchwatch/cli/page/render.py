@@ -24,26 +24,24 @@ from batchwatch.notify.wording import clean, duration, number, plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jinja2 import Template
+
     from batchwatch.cli.page.overview import Card, Overview
 
-LISTED, URGENT, RUNNING, JOBS = 300, 12, 40, 50
+LISTED, URGENT, RUNNING, JOBS = 250, 12, 40, 20
 """How many batches, at most, are listed; shown as in need of somebody; as under way; and jobs."""
 
 
 def render(overview: Overview) -> str:
     """Return the page as HTML."""
     style, script = _part("style.css"), _part("script.js")
-    return (
-        _environment()
-        .from_string(_part("page.html.j2"))
-        .render(
-            overview=overview,
-            now=overview.at,
-            style=Markup(style),  # noqa: S704 - our own file
-            script=Markup(script),  # noqa: S704 - our own file
-            policy=policy(style, script),
-            **_parts(overview),
-        )
+    return _template().render(
+        overview=overview,
+        now=overview.at,
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        policy=policy(style, script),
+        **_parts(overview),
     )
 
 
@@ -76,7 +74,7 @@ def _parts(overview: Overview) -> dict[str, Any]:
     listed = overview.batches[:LISTED]
     return {
         "headline": words.headline(len(urgent) + len(jobs), len(running), well, overview),
-        "urgent": urgent[:URGENT],
+        "urgent": figures.alike(urgent)[:URGENT],
         "urgent_jobs": jobs[:URGENT],
         "needing": len(urgent) + len(jobs),
         "running": running[:RUNNING],
@@ -151,7 +149,7 @@ def _durations(ordered: Sequence[float]) -> Plot:
 
 
 @cache
-def _environment() -> Environment:
+def _template() -> Template:
     made = Environment(
         loader=BaseLoader(),
         autoescape=True,
@@ -186,7 +184,7 @@ def _environment() -> Environment:
         "told_of_models": words.told_of_models,
         "outcomes": words.OUTCOMES,
     }
-    return made
+    return made.from_string(_part("page.html.j2"))
 
 
 def _iso(at: float) -> str:

@@ -28,9 +28,19 @@
     form.addEventListener("input", show);
     form.by.addEventListener("change", sort);
     form.addEventListener("submit", (event) => event.preventDefault());
+    const open = () => {
+      const facts = /^#b\d+$/.test(location.hash) && document.querySelector(location.hash);
+      if (!facts) return;
+      form.reset();
+      show();
+      facts.closest("details").open = true;
+      facts.scrollIntoView();
+    };
+    addEventListener("hashchange", open);
     form.hidden = false;
     show();
     sort();
+    open();
   }
 
   const units = [["d", 86400], ["h", 3600], ["min", 60]];
@@ -41,13 +51,20 @@
     return `${Math.floor(seconds / size)} ${unit}`;
   };
   const times = [...document.querySelectorAll("time[datetime]")];
+  const written = times.map((time) => time.textContent);
   times.forEach((time) => {
     time.title = `${time.dateTime.replace("T", " ").replace("Z", "")} UTC`;
   });
+  const spoken = (ahead, due) => {
+    if (ahead > 0) return `in ${lasting(ahead)}`;
+    if (due) return "any moment";
+    return ahead > -10 ? "just now" : `${lasting(-ahead)} ago`;
+  };
   const refresh = () => {
-    times.forEach((time) => {
+    times.forEach((time, place) => {
       const ahead = (Date.parse(time.dateTime) - Date.now()) / 1000;
-      time.textContent = ahead > 0 ? `in ${lasting(ahead)}` : ahead > -10 ? "just now" : `${lasting(-ahead)} ago`;
+      const old = ahead < -2 * 86400;  // then its date says more
+      time.textContent = old ? written[place] : spoken(ahead, time.classList.contains("due"));
     });
   };
   refresh();

@@ -56,11 +56,12 @@ def when(at: float, now: float) -> str:
 
 def headline(needs: int, under_way: int, well: int, overview: Overview) -> str:
     """Say how things are, in one sentence."""
+    back = f"in the last {period(overview)}"
     if not (overview.batches or overview.jobs):
-        return f"No batches in the last {period(overview)}."
+        return f"No batches {back}."
     who = {0: "Nothing needs you", 1: "1 needs you"}.get(needs, f"{number(needs)} need you")
-    ended = f"{number(well)} ended well in the last {period(overview)}"
-    return f"{who}, {number(under_way)} under way, {ended}."
+    going = f"{number(under_way)} under way" if under_way else "nothing is under way"
+    return f"{who}, {going}, {number(well) if well else 'none'} ended well {back}."
 
 
 def span_name(spans: Sequence[Span]) -> str:
@@ -91,8 +92,12 @@ def told_of_durations(ordered: Sequence[float]) -> str:
     """Sum up how long batches took."""
     if len(ordered) == 1:
         return f"The one that completed took {duration(ordered[0])}."
-    half, ninth = (duration(percentile(ordered, part)) for part in (0.5, 0.9))
-    return f"Half of {number(len(ordered))} completed within {half}, nine in ten within {ninth}."
+    half, ninth = (_whole(duration(percentile(ordered, part))) for part in (0.5, 0.9))
+    return f"Half completed within {half}, nine in ten within {ninth}."
+
+
+def _whole(text: str) -> str:
+    return text.replace(" ", "\u00a0")  # not to be broken at the end of a line
 
 
 def told_of_cost(spans: Sequence[Span]) -> str:
@@ -113,8 +118,10 @@ def told_of_models(spent: Sequence[Spent]) -> str:
 
 
 def requests(card: Card) -> str:
-    """`388 of 400`; of thousands, `1,204 of 4,000`."""
+    """`388 of 400`: so many are done, or succeeded; just `400` where all did."""
     done = card.completed if card.good is not None else card.completed + card.failed
+    if card.good is not None and done == card.total:
+        return number(card.total)
     return f"{number(done)} of {number(card.total)}"
 
 
@@ -142,7 +149,9 @@ def course(card: Card, now: float) -> str:
     last = card.stages[-1]
     since = "since " if card.good is None else ""
     told += f"{'; ' if told else ''}{_spoken(last.status)} {since}{when(last.at, now)}"
-    return told + (f"; archived {when(card.archived, now)}" if card.archived is not None else "")
+    if card.archived is None:
+        return told
+    return f"{told}, archived {duration(card.archived - last.at)} later"
 
 
 def _spoken(status: str) -> str:
