@@ -1,0 +1,286 @@
+"""The status page as HTML: nothing of others is more than text, nothing is loaded, it stays small.
+
+How it looks and moves in a browser is tested elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from batchwatch.cli.page.render import LISTED, render
+from batchwatch.notify.wording import clean
+from tests.cli import page_sample
+from tests.cli.page_cards import DAY, HOUR, NOW, card, history
+from tests.cli.page_sample import HOSTILE, LONG, RIGHT_TO_LEFT, overview
+
+if TYPE_CHECKING:
+    from batchwatch.cli.page.overview import Overview
+
+_TAGS = {
+    *("html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section"),
+    *(
+        "article",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "p",
+        "a",
+        "b",
+        "i",
+        "br",
+        "bdi",
+        "span",
+        "small",
+    ),
+    *("div", "ul", "ol", "li", "dl", "dt", "dd", "code", "time", "details", "summary", "figure"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td", "form", "label", "input", "select"),
+    *("option", "output", "script", "svg", "symbol", "defs", "pattern", "use", "desc", "circle"),
+    *("rect", "path", "line", "text"),
+}
+_ATTRIBUTES = {
+    *("lang", "charset", "http-equiv", "content", "name", "class", "id", "href", "hidden", "scope"),
+    *("role", "aria-hidden", "aria-label", "aria-labelledby", "datetime", "data-o", "data-v"),
+    *("type", "autocomplete", "placeholder", "value", "viewbox", "width", "height", "x", "y", "x1"),
+    *("x2", "y1", "y2", "cx", "cy", "r", "rx", "d", "dx", "patternunits", "patterntransform"),
+}
+
+
+class Page(HTMLParser):
+    """What a page consists of, as a browser would read it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self.inlined: dict[str, list[str]] = {"style": [], "script": []}
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element and its attributes."""
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - as the parser calls it
+        """Note that what follows is not of the last element."""
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        if self._inside in self.inlined:
+            self.inlined[self._inside].append(data)
+        self.texts.append(data)
+
+    def values(self, name: str) -> list[str]:
+        """Return what every attribute of that name says."""
+        return [value for key, value in self.attributes if key == name]
+
+
+@cache
+def busy() -> tuple[str, Page]:
+    """Return the page of a busy stack, and how a browser reads it."""
+    text = render(page_sample.busy())
+    return text, Page(text)
+
+
+@pytest.mark.parametrize("of", [page_sample.busy(), page_sample.hostile(), page_sample.empty()])
+def test_a_page_has_no_element_and_no_attribute_but_those_of_the_template(of: Overview) -> None:
+    page = Page(render(of))
+
+    assert set(page.tags) <= _TAGS
+    assert {name for name, _ in page.attributes} <= _ATTRIBUTES
+    assert [page.tags.count(tag) for tag in ("script", "style", "html", "body", "main")] == [1] * 5
+
+
+def test_what_others_wrote_is_there_as_text() -> None:
+    page = Page(render(page_sample.hostile()))
+    texts = "\n".join(page.texts)
+
+    assert all(clean(text, 60).rstrip("…") in texts for text in (*HOSTILE, LONG, RIGHT_TO_LEFT))
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]", texts)
+
+
+def test_ids_are_unique_and_every_link_leads_to_one() -> None:
+    _, page = busy()
+    ids = page.values("id")
+
+    assert len(ids) == len(set(ids))
+    assert {link.removeprefix("#") for link in page.values("href")} <= set(ids)
+    assert {name for each in page.values("aria-labelledby") for name in each.split()} <= set(ids)
+
+
+def test_the_policy_lets_this_style_and_this_script_apply_and_nothing_else() -> None:
+    page = Page(render(page_sample.hostile()))
+    policy = next(each for each in page.values("content") if "default-src" in each)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+
+    def hashed(tag: str) -> str:
+        text = "".join(page.inlined[tag])
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    assert rules == {
+        "default-src": "'none'",
+        "style-src": hashed("style"),
+        "script-src": hashed("script"),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+def test_a_page_asks_nobody_for_anything() -> None:
+    _, page = busy()
+    style, script = ("".join(page.inlined[tag]) for tag in ("style", "script"))
+
+    assert all(link.startswith("#") for link in page.values("href"))
+    assert all(url.startswith("#") for url in re.findall(r"url\((.*?)\)", style))
+    assert "@import" not in style
+    assert not re.search("fetch|XMLHttp|import|localStorage|cookie|innerHTML|https?:", script)
+
+
+def test_three_hundred_batches_take_less_than_400_kb() -> None:
+    text = render(overview(history(300)))
+
+    assert len(text.encode()) < 400_000
+    assert text.count("<li data-o=") == LISTED
+    assert f"{300 - LISTED} older batches are counted above and not listed" in text
+
+
+def test_ten_thousand_batches_take_no_more() -> None:
+    few, many = (len(render(overview(history(count))).encode()) for count in (300, 10_000))
+
+    assert many < 400_000
+    assert many < 1.15 * few
+
+
+def test_the_headline_says_how_things_are() -> None:
+    stalled = card(1, good=None, standing="stalled", ended=None, problems=("stalled",))
+    going = card(2, good=None, standing="in progress", status="in_progress", ended=None)
+    text = render(overview([stalled, going, card(3), card(4)]))
+
+    assert "1 needs you, 1 under way, 2 ended well in the last 30 days." in text
+
+
+def test_where_all_is_well_it_says_so() -> None:
+    text = render(page_sample.calm())
+
+    assert "Nothing needs you, nothing is under way," in text
+    assert "All is well" in text
+
+
+def test_an_empty_stack_tells_how_to_begin() -> None:
+    text = render(page_sample.empty())
+
+    assert "No batches in the last 30 days." in text
+    assert "batchwatch submit requests.jsonl" in text
+    assert "<figure>" not in text
+    assert "Needs attention" not in text
+
+
+def test_a_bad_end_of_two_weeks_ago_is_history() -> None:
+    bad = card(1, good=False, status="failed", standing="failed", created=NOW - 15 * DAY)
+    text = render(overview([bad._replace(ended=NOW - 15 * DAY + 60)]))
+
+    assert "Nothing needs you" in text
+    assert 'data-o="failed"' in text
+
+
+def test_batches_that_fail_for_the_same_reason_stand_together() -> None:
+    failed = [
+        card(
+            number,
+            good=False,
+            status="failed",
+            standing="failed",
+            problems=(f"line {number}: no custom_id",),
+            what_next=(f"To follow it: batchwatch watch {number}",),
+            id=f"{number}",
+        )
+        for number in range(400)
+    ]
+    text = render(overview(failed))
+
+    assert "400 need you" in text
+    assert text.count("<article>") == 1
+    assert "400 alike" in text
+
+
+def test_a_command_can_be_told_from_the_words_around_it() -> None:
+    bad = card(
+        1, good=False, standing="files lost", what_next=("Again: batchwatch archive batch_1",)
+    )
+
+    assert "Again: <code>batchwatch archive batch_1</code>" in render(overview([bad]))
+
+
+def test_what_is_left_and_when_it_expires_is_said_of_a_batch_under_way() -> None:
+    going = card(1, good=None, status="in_progress", standing="in progress", ended=None)
+    text = render(overview([going._replace(seen=NOW, left=HOUR, completed=300, expires=NOW + DAY)]))
+
+    assert "300 of 1,200 requests" in text
+    assert 'done <time datetime="2026-11-22T04:01:38Z" class="due">22 Nov, 04:01</time>' in text
+    assert 'expires <time datetime="2026-11-23T03:01:38Z" class="due">' in text
+
+
+def test_numbers_that_no_batch_can_have_do_not_break_the_page() -> None:
+    absurd = card(1, total=10**5000, completed=10**5000, tokens_in=10**5000, cost=1e300)
+    never = card(2, created=253_402_300_799.0, ended=1.0, expires=253_402_300_799.0)
+    future = card(3, created=NOW + 9 * DAY, ended=NOW, cost=-1.0)
+
+    assert render(overview([absurd, never, future])).endswith("</html>")
+    assert render(overview([card(4)], since=0.0)).endswith("</html>")
+    assert render(overview([card(5)], since=NOW + 1)).endswith("</html>")
+
+
+def test_every_plot_can_be_read_as_words_and_as_a_table() -> None:
+    text, _ = busy()
+    figures = re.findall(r"<figure>.*?</figure>", text, re.DOTALL)
+
+    assert len(figures) == 5
+    assert all("<table" in figure and "<caption>" in figure for figure in figures)
+    assert all("<desc>" in figure for figure in figures[:4])
+
+
+_SCHEME = re.compile(r":root \{(.*?)\}", re.DOTALL)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_and_marks_have_the_contrast_that_wcag_asks_for(dark: bool) -> None:  # noqa: FBT001 - a parameter
+    style = "".join(Page(render(page_sample.empty())).inlined["style"])
+    light_one, dark_one = (
+        dict(re.findall(r"--([\w-]+): (#\w+)", each)) for each in _SCHEME.findall(style)[:2]
+    )
+    colours = light_one | (dark_one if dark else {})
+
+    for text in ("ink", "soft", "accent"):
+        for ground in ("page", "sunk", "raised"):
+            assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    for mark in ("well", "errors", "cut", "failed", "edge", "accent"):
+        assert _contrast(colours[mark], colours["page"]) >= 3, mark
+    for one, beside in (("errors", "errors-dot"), ("cut", "cut-gap")):
+        assert _contrast(colours[one], colours[beside]) >= 3, one
+
+
+def _contrast(one: str, other: str) -> float:
+    bright, dim = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(each * 2 for each in colour[1:])
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
