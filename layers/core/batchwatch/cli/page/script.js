@@ -67,6 +67,8 @@
       time.textContent = old ? written[place] : spoken(ahead, time.classList.contains("due"));
     });
   };
+  addEventListener("beforeprint", () => times.forEach((time, place) => (time.textContent = written[place])));
+  addEventListener("afterprint", refresh);
   refresh();
   setInterval(refresh, 15000);
 })();
