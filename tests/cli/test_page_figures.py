@@ -72,7 +72,7 @@ _CARDS = st.lists(
 )
 
 
-@given(_CARDS, st.floats(0, 4000))
+@given(_CARDS, st.floats(0, 20_000))
 def test_the_days_together_are_all_batches_of_the_time_asked_for(
     cards: list[Card], back: float
 ) -> None:
@@ -88,8 +88,10 @@ def test_the_days_together_are_all_batches_of_the_time_asked_for(
         sum(span.cost for span in spans), sum(each.cost or 0 for each in within), abs_tol=1e-6
     )
     assert len(spans) <= 62
-    assert all(span.start % DAY == 0 for span in spans)
-    assert spans[-1].start + spans[-1].days * DAY == _MIDNIGHT + DAY
+    unit = min(DAY, spans[0].seconds)
+    assert all(span.start % unit == 0 for span in spans)
+    assert 0 < spans[-1].start + spans[-1].seconds - NOW <= unit
+    assert spans[0].start <= asked.since
 
 
 def test_days_begin_at_midnight_in_utc() -> None:
@@ -101,8 +103,17 @@ def test_days_begin_at_midnight_in_utc() -> None:
 
 
 def test_a_year_is_shown_by_the_week_and_ten_years_by_the_season() -> None:
-    assert {span.days for span in figures.spans(overview(since=NOW - 365 * DAY))} == {7}
-    assert {span.days for span in figures.spans(overview(since=NOW - 3650 * DAY))} == {91}
+    assert {span.seconds for span in figures.spans(overview(since=NOW - 365 * DAY))} == {7 * DAY}
+    assert {span.seconds for span in figures.spans(overview(since=NOW - 3650 * DAY))} == {91 * DAY}
+
+
+def test_of_two_days_and_less_the_hours_are_shown() -> None:
+    spans = figures.spans(overview([card(1, created=NOW - HOUR)], since=NOW - 6 * HOUR))
+
+    assert {span.seconds for span in spans} == {HOUR}
+    assert [span.total for span in spans] == [0, 0, 0, 0, 0, 1, 0]
+    assert [plots.hour(span.start) for span in spans[-2:]] == ["02:00", "03:00"]
+    assert words.told_of_days(spans) == "1 batch, most at 02:00 (1); none failed."
 
 
 @given(st.lists(st.floats(0, 10**7), min_size=1), st.floats(0.01, 1))
@@ -253,6 +264,9 @@ def test_a_course_is_told_in_words() -> None:
     )
 
 
-def test_how_far_back_a_page_looks_is_said_in_days_or_hours() -> None:
-    assert words.period(overview(since=NOW - 30 * DAY)) == "30 days"
-    assert words.period(overview(since=NOW - 6 * HOUR)) == "6 h"
+@pytest.mark.parametrize(
+    ("back", "told"),
+    [(30 * DAY, "30 days"), (DAY, "24 hours"), (HOUR, "hour"), (600, "10 minutes"), (0, "minute")],
+)
+def test_how_far_back_a_page_looks_is_said_as_one_would(back: int, told: str) -> None:
+    assert words.period(overview(since=NOW - back)) == told

@@ -91,11 +91,11 @@ class Page(HTMLParser):
 @cache
 def busy() -> tuple[str, Page]:
     """Return the page of a busy stack, and how a browser reads it."""
-    text = render(page_sample.busy())
+    text = render(page_sample.busy(120))
     return text, Page(text)
 
 
-@pytest.mark.parametrize("of", [page_sample.busy(), page_sample.hostile(), page_sample.empty()])
+@pytest.mark.parametrize("of", [page_sample.busy(40), page_sample.hostile(), page_sample.empty()])
 def test_a_page_has_no_element_and_no_attribute_but_those_of_the_template(of: Overview) -> None:
     page = Page(render(of))
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from batchwatch.cli.page.overview import Card, Overview, Sending
 
-DAY = 86_400
-_STEPS = (1, 7, 30, 91, 365)
+HOUR, DAY = 3600, 86_400
+_STEPS = (DAY, 7 * DAY, 30 * DAY, 91 * DAY, 365 * DAY)
 _MOST_SPANS = 62
+_BY_HOUR = 2 * DAY
+"""Of a time no longer than that, hours are shown."""
 _RECENT = 7 * DAY
 """How long a batch that ended badly is something to look after; later it is history."""
 _END = 253_402_300_799  # the last second that a date can be made of
@@ -87,16 +89,16 @@ def alike(cards: Iterable[Card]) -> list[list[Card]]:
 
 
 class Span(NamedTuple):
-    """A day, or some: what became of the batches made then, their requests, and their cost.
+    """A day, or another time: what became of the batches made then, their requests, their cost.
 
     start       seconds since 1970
-    days        how many
+    seconds     how long it is
     requests    of those that have ended; `completed` of them succeeded
     cost        dollars
     """
 
     start: float
-    days: int
+    seconds: int
     outcomes: Counter[Outcome]
     requests: int
     completed: int
@@ -114,17 +116,20 @@ class Span(NamedTuple):
 
 
 def spans(overview: Overview) -> list[Span]:
-    """Return the days since `since`, or weeks and more if they are too many; none is left out."""
-    first = _midnight(max(0, min(overview.since, overview.at)))
-    days = int(_midnight(overview.at) - first) // DAY + 1
-    step = next((each for each in _STEPS if days <= each * _MOST_SPANS), math.ceil(days / 62))
-    count = math.ceil(days / step)
-    first = _midnight(overview.at) + DAY - count * step * DAY  # the last one ends with today
+    """Return the days since `since`; hours if they are few, weeks and more if they are too many."""
+    until, since = min(overview.at, _END), max(0, min(overview.since, overview.at))
+    unit = HOUR if until - since <= _BY_HOUR else DAY
+    end = until // unit * unit + unit  # the last one has the present in it
+    units = math.ceil((end - since) / unit)
+    steps = (unit,) if unit == HOUR else _STEPS
+    step = next((each for each in steps if units * unit <= each * _MOST_SPANS), _STEPS[-1])
+    count = math.ceil(units * unit / step)
+    first = end - count * step
     kept: list[list[Card]] = [[] for _ in range(count)]
     for card in within(overview):
-        place = int(((card.created or 0) - first) // (step * DAY))
+        place = int(((card.created or 0) - first) // step)
         kept[min(max(0, place), count - 1)].append(card)
-    return [_span(first + place * step * DAY, step, cards) for place, cards in enumerate(kept)]
+    return [_span(first + place * step, step, cards) for place, cards in enumerate(kept)]
 
 
 def within(overview: Overview) -> list[Card]:
@@ -136,20 +141,16 @@ def within(overview: Overview) -> list[Card]:
     ]
 
 
-def _span(start: float, days: int, cards: Sequence[Card]) -> Span:
+def _span(start: float, seconds: int, cards: Sequence[Card]) -> Span:
     ended = [card for card in cards if card.good is not None]
     return Span(
         start,
-        days,
+        seconds,
         Counter(outcome(card) for card in cards),
         sum(card.total for card in ended),
         sum(min(card.completed, card.total) for card in ended),
         math.fsum(card.cost or 0 for card in cards),
     )
-
-
-def _midnight(at: float) -> float:
-    return min(at, _END) // DAY * DAY
 
 
 def durations(cards: Iterable[Card]) -> list[float]:
@@ -186,7 +187,7 @@ class Histogram(NamedTuple):
         return math.log(min(max(value, low), high) / low) / math.log(high / low)
 
 
-_TICKS = (1, 10, 60, 600, 3600, 6 * 3600, DAY, 7 * DAY, 70 * DAY)
+_TICKS = (1, 10, 60, 600, HOUR, 6 * HOUR, DAY, 7 * DAY, 70 * DAY)
 _BINS = 28
 
 

@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from batchwatch.cli.page.figures import Outcome
+from batchwatch.cli.page.figures import DAY, HOUR, Outcome
 from batchwatch.notify.wording import duration, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from batchwatch.cli.page.figures import Histogram, Segment, Span
+    from batchwatch.cli.page.figures import Histogram, Span
 
 HEIGHT = 168
 _LABELS = 22  # pixels below the axis
 _GAP = 0.22  # of the width of a bar's place
+_WIDEST = 0.06  # of the width of the plot
 
 
 def tag(name: str, *children: str, **attributes: object) -> Markup:
@@ -45,7 +46,8 @@ def _short(value: object) -> object:
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else value
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """`12.5%` of the room there is."""
     return f"{_short(100 * share)}%"
 
 
@@ -98,21 +100,34 @@ def day(at: float) -> str:
     return f"{date.day} {date:%b}"
 
 
+def hour(at: float) -> str:
+    """`14:00`."""
+    return f"{datetime.fromtimestamp(at, tz=UTC):%H:%M}"
+
+
+def occasion(span: Span) -> str:
+    """`on 3 Nov`, `at 14:00`, `from 3 Nov`: when that was."""
+    if span.seconds < DAY:
+        return f"at {hour(span.start)}"
+    return f"{'on' if span.seconds == DAY else 'from'} {day(span.start)}"
+
+
+_EVERY = {HOUR: (1, 2, 3, 6, 12), DAY: (1, 2, 7, 14)}
+
+
 def _dates(spans: Sequence[Span]) -> Markup:
-    """Name about five of the days, the last among them."""
-    count = len(spans)
-    step = (
-        max(1, -(-count // 5))
-        if spans[0].days > 1
-        else next((each for each in (1, 2, 7, 14) if count <= 5 * each), 14)
-    )
+    """Name about five of the days or hours, the last among them."""
+    count, seconds = len(spans), spans[0].seconds
+    steps = (each for each in _EVERY.get(seconds, ()) if count <= 5 * each)
+    step = next(steps, max(1, math.ceil(count / 5)))
+    name = hour if seconds < DAY else day
     drawn = Markup()
     for place in range(count - 1, -1, -step):
         last = place == count - 1 and count > 1
         drawn += tag(
             "text",
-            day(spans[place].start),
-            x="100%" if last else _percent((place + 0.5) / count),
+            name(spans[place].start),
+            x="100%" if last else percent((place + 0.5) / count),
             y=HEIGHT + 17,
             class_="x end" if last else "x",
         )
@@ -120,11 +135,9 @@ def _dates(spans: Sequence[Span]) -> Markup:
 
 
 def _bar(place: int, count: int, y: float, height: float, class_: str) -> Markup:
-    wide = 1 - _GAP if count > 1 else 0.2
+    wide = min(1 - _GAP, _WIDEST * count)
     x = (place + (1 - wide) / 2) / count
-    return tag(
-        "rect", x=_percent(x), y=y, width=_percent(wide / count), height=height, class_=class_
-    )
+    return tag("rect", x=percent(x), y=y, width=percent(wide / count), height=height, class_=class_)
 
 
 def by_day(spans: Sequence[Span], title: str, told: str) -> Markup:
@@ -172,7 +185,7 @@ def rates(spans: Sequence[Span], title: str, told: str) -> Markup:
     count = len(spans)
 
     def at(place: int) -> tuple[str, float]:
-        return _percent((place + 0.5) / count), HEIGHT * (1 - (known[place] - floor) / (1 - floor))
+        return percent((place + 0.5) / count), HEIGHT * (1 - (known[place] - floor) / (1 - floor))
 
     drawn = scale(1, share, floor)
     places = sorted(known)
@@ -189,7 +202,7 @@ def rates(spans: Sequence[Span], title: str, told: str) -> Markup:
     if lowest < 1:
         x, y = at(worst)
         side = "end" if worst > count / 2 else "start"
-        text = f"{share(lowest)} on {day(spans[worst].start)}"
+        text = f"{share(lowest)} {occasion(spans[worst])}"
         drawn += tag(
             "text", text, x=x, y=y + 4, dx=-10 if side == "end" else 10, class_=f"say {side}"
         )
@@ -214,62 +227,26 @@ def spread(sorted_in: Histogram, median: float, ninth: float, title: str, told: 
             height = max(1.5, top * found / highest)
             drawn += tag(
                 "rect",
-                x=_percent((place + 0.06) / count),
-                width=_percent(0.88 / count),
+                x=percent((place + 0.06) / count),
+                width=percent(0.88 / count),
                 y=HEIGHT - height,
                 height=height,
                 class_="o-well",
             )
     for tick in sorted_in.ticks:
         at = sorted_in.place(tick)
-        x = _percent(at)
+        x = percent(at)
         drawn += tag("line", x1=x, x2=x, y1=HEIGHT, y2=HEIGHT + 4, class_="base")
         class_ = "x end" if at > 0.97 else "x"  # noqa: PLR2004 - at the very right
         drawn += tag("text", duration(tick), x=x, y=HEIGHT + 17, class_=class_)
     lines, texts = Markup(), Markup()
-    for row, (name, value) in enumerate((("90th percentile", ninth), ("median", median))):
+    # Right of its line stands only what lacks room left of it; the median's is shorter, and lower.
+    told_of = (("90th percentile", ninth, 0.45), ("median", median, 0.3))
+    for row, (name, value, room) in enumerate(told_of):
         at, y = sorted_in.place(value), 12 + 18 * row
-        side, dx = ("end", -7) if at > 0.45 else ("start", 7)  # noqa: PLR2004 - where more room is
-        x = _percent(at)
+        side, dx = ("end", -7) if at > room else ("start", 7)
+        x = percent(at)
         lines += tag("line", x1=x, x2=x, y1=y - 10, y2=HEIGHT, class_="mark")
         texts += tag("text", f"{name} {duration(value)}", x=x, y=y, dx=dx, class_=f"say {side}")
     drawn += lines + texts
     return plot(title, told, drawn, height=HEIGHT)
-
-
-def bar(share_of: float) -> Markup:
-    """Draw a bar of so much of its place, from 0 to 1."""
-    width = _percent(min(1, max(0, share_of)))
-    return tag(
-        "svg",
-        tag("rect", width=width, height="100%", class_="o-well"),
-        class_="bar",
-        aria_hidden="true",
-    )
-
-
-def progress(completed: int, failed: int, total: int) -> Markup:
-    """Draw how far requests are: done, failed, and what is to come."""
-    whole = max(1, total, completed + failed)
-    done = tag("rect", width=_percent(completed / whole), height="100%", class_="o-well")
-    if failed:
-        done += tag(
-            "rect",
-            x=_percent(completed / whole),
-            width=_percent(failed / whole),
-            height="100%",
-            class_="o-failed",
-        )
-    return tag("svg", done, class_="bar track", aria_hidden="true")
-
-
-_STAGES = {"validating": "v", "in_progress": "i", "finalizing": "f", "archived": "a"}
-
-
-def stages(segments: Sequence[Segment]) -> Markup:
-    """Draw a timeline; by the style, stages differ in height, so that they need no colour."""
-    drawn = [
-        tag("rect", class_=_STAGES.get(name, "o"), x=f"{start:g}%", width=f"{width:g}%")
-        for name, start, width in segments
-    ]
-    return tag("svg", *drawn, class_="stages", aria_hidden="true")

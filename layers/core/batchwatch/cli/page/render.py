@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import BaseLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from batchwatch.cli.page import figures, plots, words
+from batchwatch.cli.page import bars, figures, plots, words
 from batchwatch.cli.page.figures import Outcome
 from batchwatch.notify.wording import clean, duration, number, plural
 
@@ -115,14 +115,14 @@ def _plots(overview: Overview, within: Sequence[Card]) -> list[Plot]:
             told,
             plots.by_day(spans, title, told),
             (by, *words.OUTCOMES.values()),
-            [(plots.day(s.start), *(number(s.outcomes[each]) for each in Outcome)) for s in some],
+            [(words.span_label(s), *(number(s.outcomes[each]) for each in Outcome)) for s in some],
             [(each, count) for each, count in totals if count],
         )
     ]
     if any(span.requests for span in spans):
         title, told = "Requests that succeeded", words.told_of_rates(spans)
         rates = [
-            (plots.day(s.start), plots.share(s.rate), number(s.completed), number(s.requests))
+            (words.span_label(s), plots.share(s.rate), number(s.completed), number(s.requests))
             for s in some
             if s.rate is not None
         ]
@@ -132,7 +132,7 @@ def _plots(overview: Overview, within: Sequence[Card]) -> list[Plot]:
         shown.append(_durations(ordered))
     if any(span.cost for span in spans):
         title, told = f"Cost by {by}", words.told_of_cost(spans)
-        rows = [(plots.day(s.start), plots.dollars(s.cost)) for s in some if s.cost]
+        rows = [(words.span_label(s), plots.dollars(s.cost)) for s in some if s.cost]
         drawn = plots.cost_by_day(spans, title, told)
         shown.append(Plot(title, told, drawn, (by, "cost"), rows))
     return shown
@@ -163,8 +163,8 @@ def _template() -> Template:
         "duration": duration,
         "dollars": plots.dollars,
         "outcome": figures.outcome,
-        "progress": plots.progress,
-        "stages": plots.stages,
+        "progress": bars.progress,
+        "stages": bars.stages,
         "requests": words.requests,
         "advice": words.advice,
         "iso": _iso,
@@ -178,7 +178,7 @@ def _template() -> Template:
         "lasted": words.lasted,
         "timeline": figures.timeline,
         "period": words.period,
-        "bar": plots.bar,
+        "bar": bars.bar,
         "by_model": figures.by_model,
         "within": figures.within,
         "told_of_models": words.told_of_models,

@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.cli.page.figures import DAY, Outcome, percentile
-from batchwatch.cli.page.plots import day, dollars, share
+from batchwatch.cli.page.figures import DAY, HOUR, Outcome, percentile
+from batchwatch.cli.page.plots import day, dollars, hour, occasion, share
 from batchwatch.notify.wording import clean, duration, number, plural, size
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ def advice(text: str) -> Advice:
 
 
 def period(overview: Overview) -> str:
-    """`30 days`, `12 h`: how far back the page looks."""
+    """`30 days`, `24 hours`, `hour`: how far back the page looks, as it reads behind `the last`."""
     seconds = max(0, overview.at - overview.since)
-    return plural(round(seconds / DAY), "day") if seconds >= 2 * DAY else duration(seconds)
+    units = ((DAY, "day", 2 * DAY), (HOUR, "hour", HOUR), (60, "minute", 0))
+    unit, name, _ = next(each for each in units if seconds >= each[2])
+    count = max(1, round(seconds / unit))
+    return name if count == 1 else plural(count, name)
 
 
 def when(at: float, now: float) -> str:
@@ -65,9 +68,15 @@ def headline(needs: int, under_way: int, well: int, overview: Overview) -> str:
 
 
 def span_name(spans: Sequence[Span]) -> str:
-    """`day`, `week`, or `30 days`: what a bar stands for."""
-    days = spans[0].days
-    return {1: "day", 7: "week"}.get(days, f"{days} days")
+    """`hour`, `day`, `week`, or `30 days`: what a bar stands for."""
+    seconds = spans[0].seconds
+    known = {HOUR: "hour", DAY: "day", 7 * DAY: "week"}
+    return known.get(seconds, f"{seconds // DAY} days")
+
+
+def span_label(span: Span) -> str:
+    """`3 Nov`, `3 Nov, 14:00`: as it stands in a table."""
+    return f"{day(span.start)}, {hour(span.start)}" if span.seconds < DAY else day(span.start)
 
 
 def told_of_days(spans: Sequence[Span]) -> str:
@@ -75,7 +84,7 @@ def told_of_days(spans: Sequence[Span]) -> str:
     total = sum(span.total for span in spans)
     bad = sum(span.outcomes[Outcome.FAILED] for span in spans)
     most = max(spans, key=lambda span: span.total)
-    busiest = f", most on {day(most.start)} ({number(most.total)})" if spans[0].days == 1 else ""
+    busiest = f", most {occasion(most)} ({number(most.total)})" if len(spans) > 1 else ""
     failed = f"{number(bad)} failed" if bad else "none failed"
     return f"{plural(total, 'batch')}{busiest}; {failed}."
 
@@ -104,7 +113,7 @@ def told_of_cost(spans: Sequence[Span]) -> str:
     """Sum up what was spent."""
     total = sum(span.cost for span in spans)
     most = max(spans, key=lambda span: span.cost)
-    dearest = f", most on {day(most.start)} ({dollars(most.cost)})" if spans[0].days == 1 else ""
+    dearest = f", most {occasion(most)} ({dollars(most.cost)})" if len(spans) > 1 else ""
     return f"{dollars(total)} in all{dearest}."
 
 
