@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from batchwatch.cli.look.detail import Stage
 from batchwatch.cli.page import figures, plots, words
 from batchwatch.cli.page.figures import Outcome
+from tests.builders import modest
 from tests.cli.page_cards import DAY, HOUR, NOW, card, history
 from tests.cli.page_sample import overview
 
@@ -68,10 +69,11 @@ _CARDS = st.lists(
         st.integers(0, 10_000),
         st.floats(0, 100),
     ),
-    max_size=30,
+    max_size=12,
 )
 
 
+@modest
 @given(_CARDS, st.floats(0, 20_000))
 def test_the_days_together_are_all_batches_of_the_time_asked_for(
     cards: list[Card], back: float
@@ -116,7 +118,8 @@ def test_of_two_days_and_less_the_hours_are_shown() -> None:
     assert words.told_of_days(spans) == "1 batch, most at 02:00 (1); none failed."
 
 
-@given(st.lists(st.floats(0, 10**7), min_size=1), st.floats(0.01, 1))
+@modest
+@given(st.lists(st.floats(0, 10**7), min_size=1, max_size=20), st.floats(0.01, 1))
 def test_a_percentile_is_a_value_that_so_many_do_not_exceed(
     values: list[float], share: float
 ) -> None:
@@ -127,7 +130,8 @@ def test_a_percentile_is_a_value_that_so_many_do_not_exceed(
     assert sum(value <= found for value in ordered) >= share * len(ordered)
 
 
-@given(st.lists(st.floats(0, 10**9), min_size=1))
+@modest
+@given(st.lists(st.floats(0, 10**9), min_size=1, max_size=20))
 def test_every_duration_is_in_a_bin(values: list[float]) -> None:
     found = figures.histogram(sorted(values))
 
@@ -219,6 +223,7 @@ def _within_bounds(shape: ET.Element) -> None:
     assert all(-0.01 <= each <= plots.HEIGHT + 22 for each in down)
 
 
+@modest
 @given(st.floats(1e-6, 1e12))
 def test_an_axis_ends_at_a_round_number_not_far_above(highest: float) -> None:
     top = plots.ceiling(highest)
@@ -227,6 +232,7 @@ def test_an_axis_ends_at_a_round_number_not_far_above(highest: float) -> None:
     assert top <= 1.7 * highest
 
 
+@modest
 @given(st.integers(0, 10**6))
 def test_an_axis_of_batches_has_whole_numbers(highest: int) -> None:
     top = plots.even(highest)

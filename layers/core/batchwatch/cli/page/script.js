@@ -57,7 +57,7 @@
   });
   const spoken = (ahead, due) => {
     if (ahead > 0) return `in ${lasting(ahead)}`;
-    if (due) return "any moment";
+    if (due) return "by now";
     return ahead > -10 ? "just now" : `${lasting(-ahead)} ago`;
   };
   const refresh = () => {
