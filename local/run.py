@@ -205,7 +205,8 @@ class Run:
         """Go on until Ctrl-C, which then is a good end."""
         self.screen.note(
             "Everything goes on until Ctrl-C. To look at it from another terminal:\n"
-            f"  export {service.variables}\n  uv run batchwatch list\n  uv run batchwatch page --open"
+            f"  export {service.variables}\n"
+            "  uv run batchwatch list\n  uv run batchwatch page --open"
         )
         with suppress(KeyboardInterrupt):
             while True:
