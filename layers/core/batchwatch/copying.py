@@ -1,11 +1,14 @@
 """One file on its way from OpenAI into the bucket: in parts, from where the last try came to.
 
 Each step is noted before it matters: the upload before its first part; the parts and the checksum
-every few of them, whenever a try ends early, and before the object is made visible.
+every few of them, whenever a try ends early, and before the object is made visible. A part is sent
+while the next one is gathered; it counts once S3 has it, and no thread outlives the try.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -20,6 +23,7 @@ from batchwatch.record import Tally, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
 
     from batchwatch.archive import Archive, Part, Stored
 
@@ -93,31 +97,35 @@ class Copying(NamedTuple):
 
     def _gather(self, source: Source, start: int, size: int) -> Iterator[bytes]:
         """Gather a stream into parts of exactly `size` bytes, the last one shorter."""
-        part = bytearray()
+        held: list[bytes] = []
+        lacks = size
         for chunk in source.read(start):
-            part += chunk
-            while len(part) >= size:
-                yield bytes(part[:size])
-                del part[:size]
+            rest = chunk
+            while len(rest) >= lacks:
+                held.append(rest[:lacks])
+                part, rest = b"".join(held), rest[lacks:]
+                held, lacks = [], size
+                yield part
+            held.append(rest)
+            lacks -= len(rest)
             if self.late():
                 raise OutOfTimeError("the time of this invocation was over")
-        if part:
-            yield bytes(part)
+        if lacks < size:
+            yield b"".join(held)
 
     def _send(
         self, source: Source, upload: Upload, parts: list[Part], pieces: Iterable[bytes]
     ) -> Stored:
         begun_at = upload.parts
         try:
-            for piece in pieces:
-                number = upload.parts + 1
-                parts.append(self.archive.put_part(self.key, upload.id, number, piece))
-                done = upload.done.add(piece)
-                upload = upload.model_copy(update={"parts": number, "done": done})
-                if source.size is not None and done.size > source.size:
-                    break
-                if number % NOTE_EVERY == 0:
-                    self.note(upload)
+            with closing(self._put(upload, pieces)) as sent:
+                for part, reached in sent:
+                    parts.append(part)
+                    upload = reached
+                    if source.size is not None and upload.done.size > source.size:
+                        break
+                    if upload.parts % NOTE_EVERY == 0:
+                        self.note(upload)
             _verify(upload.done, source.size)
             self.note(upload)
             return self.archive.complete(self.key, upload.id, parts, upload.done)
@@ -130,6 +138,31 @@ class Copying(NamedTuple):
             if upload.parts > begun_at:
                 self.note(upload)
             raise
+
+    def _put(self, upload: Upload, pieces: Iterable[bytes]) -> Iterator[tuple[Part, Upload]]:
+        """Send pieces as parts, each while the next is gathered; give each that S3 has, in order.
+
+        What ends the gathering is raised behind the part that is under way.
+        """
+        under_way: list[Future[tuple[Part, Upload]]] = []
+        with ThreadPoolExecutor(1, "part") as sender:
+            try:
+                for piece in pieces:
+                    while under_way:
+                        part, upload = under_way.pop().result()
+                        yield part, upload
+                    under_way.append(sender.submit(self._put_one, upload, piece))
+            except Exception:
+                yield from (part.result() for part in under_way)
+                raise
+            yield from (part.result() for part in under_way)
+
+    def _put_one(self, upload: Upload, piece: bytes) -> tuple[Part, Upload]:
+        """Send a piece as the next part of an upload; return what the upload is then."""
+        number = upload.parts + 1
+        part = self.archive.put_part(self.key, upload.id, number, piece)
+        done = upload.done.add(piece)
+        return part, upload.model_copy(update={"parts": number, "done": done})
 
     def _forget(self, upload: Upload) -> None:
         """Begin anew next time: first in the note, as a dead upload in it would never be left."""
