@@ -18,6 +18,8 @@ from benchmarks.many import show as show_lists
 from benchmarks.submit import measure
 from benchmarks.submit import show as show_submit
 from benchmarks.sweep import SweepError, sweep
+from benchmarks.transfer import measure as measure_copies
+from benchmarks.transfer import show as show_copies
 from benchmarks.webhooks import compare
 from benchmarks.webhooks import show as show_waits
 from local.emulator import EmulatorError
@@ -43,6 +45,7 @@ def main() -> int:
             "webhooks": _webhooks,
             "submit": _submit,
             "list": _list,
+            "transfer": _transfer,
         }[arguments.what](arguments)
     except KeyboardInterrupt:
         print("stopped; nothing is left running", file=sys.stderr)
@@ -84,6 +87,12 @@ def _list(arguments: argparse.Namespace) -> None:
     asked = measure_lists(arguments.batches)
     show_lists(asked)
     _keep(arguments.json, json.dumps([each._asdict() for each in asked], indent=1) + "\n")
+
+
+def _transfer(arguments: argparse.Namespace) -> None:
+    figures = measure_copies(arguments.size, arguments.runs)
+    show_copies(figures)
+    _keep(arguments.json, json.dumps(figures, indent=1) + "\n")
 
 
 def _keep(path: Path | None, text: str) -> None:
@@ -155,8 +164,21 @@ def _parser() -> argparse.ArgumentParser:
     lists.add_argument(
         "--batches", type=_count, default=10_000, metavar="N", help="in the table (10000)"
     )
+    copies = commands.add_parser(
+        "transfer",
+        help="a file from OpenAI to S3, beside the simplest stream and the SDK's helper",
+        description="MB/s, memory and bytes moved of the archiver's copy, of a stream handed to "
+        "upload_fileobj, and of the SDK's content().read() with put_object, with and without cuts; "
+        "from a plain server to rclone, which uv fetches, both on this machine.",
+    )
+    copies.add_argument(
+        "--size", type=_bytes, default=[100_000_000], metavar="BYTES,…", help="of files (100MB)"
+    )
+    copies.add_argument(
+        "--runs", type=_count, default=3, metavar="N", help="copies by each, without cuts (3)"
+    )
     commands.add_parser("memory", help="peak memory of the archiver: 10MB 1GB …", add_help=False)
-    for command in (sweep, money, news, sending, lists):
+    for command in (sweep, money, news, sending, lists, copies):
         command.add_argument(
             "--json", type=_writable, metavar="FILE", help="write the figures there"
         )
@@ -176,6 +198,10 @@ def _writable(text: str) -> Path:
 def _count(text: str) -> int:
     (count,) = _sizes(text)
     return count
+
+
+def _bytes(text: str) -> list[int]:
+    return [read_size(part) for part in text.split(",")]
 
 
 def _sizes(text: str) -> list[int]:

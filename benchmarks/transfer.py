@@ -1,7 +1,7 @@
 """One file from OpenAI into S3: the archiver's copy beside what one would write first.
 
-Everybody reads from one plain server and writes to one real one that speaks S3 (rclone, in memory), as a
-process of its own, in turns.
+Everybody reads from one plain server and writes to one real one that speaks S3 (rclone, in
+memory), as a process of its own, in turns.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ NAMES = {
     "streaming": "httpx stream, upload_fileobj",
     "whole": "SDK's content().read(), put_object",
 }
+_CALM = ("file", "who", "seconds", "MB/s", "x", "from … to", "busy", "peak memory", "object")
+_WITH_CUTS = ("cuts", "who", "tries that failed", "moved", "object")
 _ALWAYS = -1
 _CUT_AT = 0.4  # of the file
 
@@ -42,14 +44,18 @@ CUTS = (
 
 
 class Run(NamedTuple):
-    """What one copy took; `object`: whole, short or none. `errors`: of the tries that failed."""
+    """What one copy took.
+
+    `busy`: seconds of a processor. `served`: bytes that OpenAI sent. `object`: whole, short or
+    none. `errors`: of the tries that failed.
+    """
 
     who: str
     size: int
     cuts: str
     seconds: float
+    busy: float
     peak_bytes: int
-    idle_bytes: int
     served: int
     object: str
     errors: list[str]
@@ -108,13 +114,14 @@ def show(figures: dict[str, Any]) -> None:
     runs = [Run(**run) for run in figures["runs"]]
     calm = [run for run in runs if run.cuts == NONE.name]
     sizes = sorted({run.size for run in calm})
-    names = ("file", "who", "seconds", "MB/s", "x", "lowest, highest x", "peak memory", "object")
-    print("A file copied from OpenAI to S3; x: times the simplest stream's speed")
-    print_table(names, [_rows(calm, size) for size in sizes], words=["who", "object"])
+    print(
+        "A file copied from OpenAI to S3; x: times the simplest stream's speed;"
+        " busy: seconds of a processor"
+    )
+    print_table(_CALM, [_rows(calm, size) for size in sizes], words=["who", "object"])
     print("With cuts; moved: what OpenAI sent, against the size of the file")
-    names = ("cuts", "who", "tries that failed", "moved", "object")
     groups = [[_row_of_cut(run) for run in runs if run.cuts == cuts.name] for cuts in CUTS]
-    print_table(names, groups, words=["cuts", "who", "tries that failed", "object"])
+    print_table(_WITH_CUTS, groups, words=["cuts", "who", "tries that failed", "object"])
 
 
 def _rows(runs: list[Run], size: int) -> list[list[str]]:
@@ -131,7 +138,8 @@ def _rows(runs: list[Run], size: int) -> list[list[str]]:
                 f"{seconds:.2f}",
                 f"{size / seconds / 1e6:,.0f}",
                 f"{statistics.median(ratios):.2f}",
-                f"{ratios[0]:.2f}, {ratios[-1]:.2f}",
+                f"{ratios[0]:.2f} … {ratios[-1]:.2f}",
+                f"{statistics.median(run.busy for run in mine):.2f}",
                 show_size(max(run.peak_bytes for run in mine)),
                 " ".join(sorted({run.object for run in mine})),
             ]

@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     origin: Origin
 
-    def do_GET(self) -> None:  # noqa: N802 - as http.server has it
+    def do_GET(self) -> None:
         if self.path.endswith("/content"):
             self._content()
             return

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -35,6 +32,8 @@ class Ours:
 
         self._archive = Archive(s3, BUCKET)
         self._openai = OpenAI(Account("default", KEY, base_url))
+        self._noted: str | None = None
+        self.close = self._openai.close
 
     def copy(self, key: str) -> None:
         """Make one try."""
@@ -42,17 +41,14 @@ class Ours:
         from batchwatch.download import Source  # noqa: PLC0415 - ditto
         from batchwatch.record import Upload  # noqa: PLC0415 - ditto
 
-        kept = Path(tempfile.gettempdir()) / f"{key}.note"
-
         def note(upload: Upload | None) -> None:
             time.sleep(_NOTE_SECONDS)
-            kept.write_text(upload.model_dump_json() if upload else "null")
+            self._noted = upload.model_dump_json() if upload else None
 
-        said = json.loads(kept.read_text()) if kept.exists() else None
-        upload = Upload.model_validate(said) if said else None
+        upload = Upload.model_validate_json(self._noted) if self._noted else None
         copying = Copying(self._archive, key, note, lambda: False)
         copying.copy(Source(self._openai, self._openai.file(FILE)), upload)
-        kept.unlink(missing_ok=True)
+        self._noted = None
 
 
 class Streaming:
@@ -62,13 +58,15 @@ class Streaming:
         import httpx  # noqa: PLC0415 - not for the others' memory
 
         self._http = httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {KEY}"})
+        self.close = self._http.close
         self._s3 = s3
 
     def copy(self, key: str) -> None:
         """Make one try."""
         with self._http.stream("GET", f"files/{FILE}/content") as answer:
             answer.raise_for_status()
-            self._s3.upload_fileobj(_Readable(answer.iter_bytes()), BUCKET, key)
+            body: Any = _Readable(answer.iter_bytes())
+            self._s3.upload_fileobj(body, BUCKET, key)
 
 
 class Whole:
@@ -78,6 +76,7 @@ class Whole:
         from openai import OpenAI  # noqa: PLC0415 - not for the others' memory
 
         self._openai = OpenAI(api_key=KEY, base_url=base_url)
+        self.close = self._openai.close
         self._s3 = s3
 
     def copy(self, key: str) -> None:
@@ -100,20 +99,24 @@ class _Readable:
         self._chunks = chunks
         self._rest = bytearray()
 
-    def read(self, size: int) -> bytes:
-        while len(self._rest) < size and (chunk := next(self._chunks, None)) is not None:
+    def read(self, size: int = -1) -> bytes:
+        wanted = size if size >= 0 else sys.maxsize
+        while len(self._rest) < wanted and (chunk := next(self._chunks, None)) is not None:
             self._rest += chunk
-        piece = bytes(self._rest[:size])
-        del self._rest[:size]
+        piece = bytes(self._rest[:wanted])
+        del self._rest[:wanted]
         return piece
 
 
-def store(endpoint: str | None = None, verify: str | None = None) -> S3Client:
-    """Return a client with the settings that the archiver's has."""
-    config = Config(connect_timeout=3, read_timeout=60, s3={"addressing_style": "path"})
-    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY}
+def store(endpoint: str) -> S3Client:
+    """Return a client with the patience of the archiver's."""
     return boto3.client(
-        "s3", "us-east-1", endpoint_url=endpoint, verify=verify, config=config, **keys
+        "s3",
+        "us-east-1",
+        endpoint_url=endpoint,
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        config=Config(connect_timeout=3, read_timeout=20, s3={"addressing_style": "path"}),
     )
 
 
@@ -136,14 +139,10 @@ def main() -> None:
     way = WAYS[who](base_url, store(endpoint))
 
     def copy(key: str) -> dict[str, Any]:
-        idle = peak_bytes()
+        before = time.process_time()
         errors, seconds = timed(lambda: try_until_done(way.copy, key))
-        return {
-            "seconds": seconds,
-            "peak_bytes": peak_bytes(),
-            "idle_bytes": idle,
-            "errors": errors,
-        }
+        busy = time.process_time() - before
+        return {"seconds": seconds, "busy": busy, "peak_bytes": peak_bytes(), "errors": errors}
 
     answer(copy=copy)
 

@@ -7,6 +7,7 @@ while the next one is gathered; it counts once S3 has it, and no thread outlives
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain
@@ -22,7 +23,7 @@ from batchwatch.errors import (
 from batchwatch.record import Tally, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from batchwatch.archive import Archive, Part, Stored
@@ -39,7 +40,9 @@ class Source(Protocol):
 
 
 NOTE_EVERY = 8
-"""Parts between two notes: what a worker that is killed may have to fetch again."""
+"""Parts between two notes: these, and those under way, a killed worker's heir fetches again."""
+AT_ONCE = 2
+"""Parts under way while the next is gathered. Each takes its size of memory, and a thread."""
 
 
 class Copying(NamedTuple):
@@ -139,35 +142,46 @@ class Copying(NamedTuple):
                 self.note(upload)
             raise
 
-    def _put(self, upload: Upload, pieces: Iterable[bytes]) -> Iterator[tuple[Part, Upload]]:
-        """Send pieces as parts, each while the next is gathered; give each that S3 has, in order.
+    def _put(self, upload: Upload, pieces: Iterable[bytes]) -> Generator[tuple[Part, Upload]]:
+        """Send pieces as parts while the next is gathered; give each that S3 has, in order.
 
-        What ends the gathering is raised behind the part that is under way.
+        What ends the gathering is raised behind the parts that are under way; a part that failed,
+        in its turn: what was sent behind it does not count.
         """
-        under_way: list[Future[tuple[Part, Upload]]] = []
-        with ThreadPoolExecutor(1, "part") as sender:
+        under_way: deque[tuple[Future[Part], Upload]] = deque()
+        with ThreadPoolExecutor(AT_ONCE, "part") as sender:
             try:
                 for piece in pieces:
-                    while under_way:
-                        part, upload = under_way.pop().result()
-                        yield part, upload
-                    under_way.append(sender.submit(self._put_one, upload, piece))
+                    upload = _further(upload, piece)
+                    yield from _sent(under_way, but=AT_ONCE - 1)
+                    put, number = self.archive.put_part, upload.parts
+                    part = sender.submit(put, self.key, upload.id, number, piece)
+                    under_way.append((part, upload))
             except Exception:
-                yield from (part.result() for part in under_way)
+                yield from _sent(under_way)
                 raise
-            yield from (part.result() for part in under_way)
-
-    def _put_one(self, upload: Upload, piece: bytes) -> tuple[Part, Upload]:
-        """Send a piece as the next part of an upload; return what the upload is then."""
-        number = upload.parts + 1
-        part = self.archive.put_part(self.key, upload.id, number, piece)
-        done = upload.done.add(piece)
-        return part, upload.model_copy(update={"parts": number, "done": done})
+            yield from _sent(under_way)
 
     def _forget(self, upload: Upload) -> None:
         """Begin anew next time: first in the note, as a dead upload in it would never be left."""
         self.note(None)
         self.archive.abort(self.key, upload.id)
+
+
+def _further(upload: Upload, piece: bytes) -> Upload:
+    """Return what an upload is with one more part."""
+    more = {"parts": upload.parts + 1, "done": upload.done.add(piece)}
+    return upload.model_copy(update=more)
+
+
+def _sent(
+    under_way: deque[tuple[Future[Part], Upload]], but: int = 0
+) -> Iterator[tuple[Part, Upload]]:
+    """Wait for all parts under way but the last few; one that failed stays the first."""
+    while len(under_way) > but:
+        part, reached = under_way[0]
+        yield part.result(), reached
+        under_way.popleft()
 
 
 def _verify(tally: Tally, expected: int | None) -> None:
