@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -100,6 +101,7 @@ class _Table:
         there, served = self._store.take(key), self._origin.ask("served")
         whole = there == (self._size, self._crc32)
         left = "whole" if whole else "short" if there else "none"
+        print(f"{who}, {show_size(self._size)}: {took['seconds']:.1f} s", file=sys.stderr)
         return Run(who, self._size, cuts.name, **took, served=served, object=left)
 
 
