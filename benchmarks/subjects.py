@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks import coldstart, latency, many, memory, submit
+from benchmarks import coldstart, latency, many, memory, submit, transfer
 from benchmarks.cost import cost, show_costs
 from benchmarks.figures import Figures
 from benchmarks.figures import show as show_sweep
@@ -50,6 +50,10 @@ def _counts(text: str) -> list[int]:
     return counts
 
 
+def _sizes(text: str) -> list[int]:
+    return [read_size(part) for part in text.split(",")]
+
+
 SUBJECTS: Mapping[str, Subject] = {
     "sweep": Subject(
         help="a poll beside the official SDK",
@@ -69,6 +73,28 @@ SUBJECTS: Mapping[str, Subject] = {
             }
         },
         reduced=("--open", "20,100"),
+    ),
+    "transfer": Subject(
+        help="a file from OpenAI to S3, beside the simplest stream and the SDK's helper",
+        about="MB/s, memory and bytes moved of the archiver's copy, of a stream handed to "
+        "upload_fileobj, and of the SDK's content().read() with put_object, with and without cuts; "
+        "from a plain server to rclone, which uv fetches, both on this machine.",
+        measure=lambda given: [transfer.measure(given.size, given.runs)],
+        show=transfer.show,
+        options={
+            "--size": {
+                "type": _sizes,
+                "default": [100_000_000],
+                "metavar": "BYTES,…",
+                "help": "of files (100MB)",
+            },
+            "--runs": {
+                "type": _count,
+                "default": 3,
+                "metavar": "N",
+                "help": "copies by each, without cuts (3)",
+            },
+        },
     ),
     "coldstart": Subject(
         help="import and first call of each function, beside one with the official SDK",

@@ -438,12 +438,11 @@ def test_what_came_before_a_refusal_is_kept(world: World, then: dict[str, Any]) 
 
 def test_what_came_before_trouble_with_the_bucket_is_kept(world: World) -> None:
     batch_id = ended(world, output_bytes=40 * MB)
-    sent = []
+    refusals = [ConnectionError("as the test wants")]
 
-    def slow_down(**_: Any) -> None:
-        sent.append(1)
-        if len(sent) == 3:
-            raise ConnectionError("as the test wants")
+    def slow_down(params: dict[str, Any], **_: Any) -> None:
+        if int(params["query_string"]["partNumber"]) == 3 and refusals:
+            raise refusals.pop()
 
     world.runtime.s3.meta.events.register("before-call.s3.UploadPart", slow_down)
 

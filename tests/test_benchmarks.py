@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zlib
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +19,10 @@ from benchmarks.latency import Waits
 from benchmarks.life import Life
 from benchmarks.server import LATENCY
 from benchmarks.subjects import SUBJECTS, Subject
+from benchmarks.transfer_origin import Cut, Origin
+from benchmarks.transfer_ways import BUCKET, WAYS, try_until_done
 from local.deploy import read_template
+from tests.world import aws_in_memory, client
 
 if TYPE_CHECKING:
     import argparse
@@ -213,3 +218,35 @@ def test_each_subject_says_what_it_does(name: str, capsys: pytest.CaptureFixture
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert all(option in shown for option in (*SUBJECTS[name].options, "--json"))
+
+
+@pytest.mark.parametrize(
+    ("who", "cut", "arrived", "failed", "moved"),
+    [
+        ("ours", Cut(0, times=0), 1.0, 0, 1.0),
+        ("streaming", Cut(0, times=0), 1.0, 0, 1.0),
+        ("whole", Cut(0, times=0), 1.0, 0, 1.0),
+        ("ours", Cut(2_000_000), 1.0, 0, 1.0),
+        ("streaming", Cut(2_000_000), None, 3, 1.2),
+        ("ours", Cut(2_000_000, times=1, quietly=True), 1.0, 1, 1.4),
+        ("streaming", Cut(2_000_000, times=1, quietly=True), 0.4, 0, 0.4),
+    ],
+)
+def test_copies_beside_ours_are_whole_unless_they_are_cut(
+    who: str, cut: Cut, arrived: float | None, failed: int, moved: float
+) -> None:
+    size = 5_000_000
+    with aws_in_memory(), Origin(size) as origin:
+        s3 = client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        origin.cut = cut
+
+        with closing(WAYS[who](origin.base_url, s3)) as way:
+            errors = try_until_done(way.copy, "key")
+
+        objects = {each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+        body = s3.get_object(Bucket=BUCKET, Key="key")["Body"].read() if objects else None
+    assert (len(body) / size if body else None) == arrived
+    assert (len(errors), origin.served / size) == (failed, moved)
+    if arrived == 1:
+        assert zlib.crc32(body or b"") == origin.crc32()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import threading
 import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -24,7 +26,7 @@ from batchwatch.record import Tally, Upload
 from batchwatch.transfer import came_further
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.world import World
 
@@ -32,6 +34,8 @@ PART = 5_000
 CONTENT = b"".join(n.to_bytes(4) * 250 + b"\n" for n in range(21))  # four parts and a bit
 PIECE = 1_000
 KEY = "batches/b/output.jsonl"
+PATIENCE = 10
+"""Seconds that a part is held up at most, until what a test waits for has come."""
 
 
 @dataclass
@@ -61,6 +65,7 @@ class Tries:
     noted: list[Upload | None] = field(default_factory=list)
     mine: bool = True
     late_at: float = float("inf")
+    time_is_up: Event = field(default_factory=Event)
 
     @property
     def archive(self) -> Archive:
@@ -84,7 +89,10 @@ class Tries:
 
     def _late(self) -> bool:
         self.world.clock.now += 1
-        return self.world.clock.now >= self.late_at
+        if self.world.clock.now < self.late_at:
+            return False
+        self.time_is_up.set()
+        return True
 
     def copy(self, origin: Origin) -> Stored:
         """Make a try."""
@@ -394,6 +402,75 @@ def test_a_worker_that_has_lost_its_lease_stops_before_it_sends_a_part(tries: Tr
     tries.interrupted(Origin(), LostLeaseError)
 
     assert tries.body() is None
+
+
+def before_part(tries: Tries, number: int, do: Callable[[], object]) -> None:
+    """Let something happen whenever a certain part is about to be sent."""
+
+    def called(params: dict[str, Any], **_: object) -> None:
+        if int(params["query_string"]["partNumber"]) == number:
+            do()
+
+    tries.world.runtime.s3.meta.events.register("before-call.s3.UploadPart", called)
+
+
+def test_a_part_that_is_refused_while_the_next_one_is_sent_is_where_the_next_try_begins(
+    tries: Tries,
+) -> None:
+    next_one, refusals = Event(), [ConnectionError("as the test wants")]
+    before_part(tries, 4, next_one.set)
+
+    def refuse() -> None:
+        if refusals and next_one.wait(PATIENCE):
+            raise refusals.pop()
+
+    before_part(tries, 3, refuse)
+
+    assert tries.interrupted(Origin(), ConnectionError)
+    assert tries.upload
+    assert (tries.upload.parts, tries.upload.done) == (2, Tally().add(CONTENT[: 2 * PART]))
+    origin = Origin()
+    tries.copy(origin)
+    whole(tries)
+    assert origin.read_from == [2 * PART]
+
+
+def test_parts_under_way_when_the_time_is_up_count_once_s3_has_them(tries: Tries) -> None:
+    tries.late_at = tries.world.clock.now + 12  # the third part is being gathered
+    before_part(tries, 1, lambda: tries.time_is_up.wait(PATIENCE))
+
+    assert tries.interrupted(Origin(), OutOfTimeError)
+
+    assert tries.time_is_up.is_set()
+    assert tries.upload
+    assert tries.upload.parts == 2
+
+
+def test_a_worker_that_has_lost_its_lease_notes_nothing_and_leaves_nothing_under_way(
+    tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchwatch.copying.NOTE_EVERY", 1)
+    before_part(tries, 1, lambda: setattr(tries, "mine", False))
+
+    tries.interrupted(Origin(), LostLeaseError)
+
+    assert [upload.parts for upload in tries.noted if upload] == [0]
+    assert tries.body() is None
+    assert not [each for each in threading.enumerate() if each.name.startswith("part")]
+
+
+def test_an_upload_that_s3_drops_while_its_parts_are_sent_is_begun_anew(tries: Tries) -> None:
+    tries.world.runtime.s3.meta.events.register_first(
+        "before-call.s3.UploadPart",
+        refusal := Refusal("NoSuchUpload"),  # type: ignore[arg-type]
+    )
+
+    tries.interrupted(Origin(), BadUploadError)
+
+    assert (tries.upload, tries.left) == (None, 0)
+    refusal.over = True
+    tries.copy(Origin())
+    whole(tries)
 
 
 def test_the_parts_of_a_huge_file_are_as_large_as_they_must_be(tries: Tries) -> None:

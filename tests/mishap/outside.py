@@ -131,6 +131,7 @@ def drawn(line: Line, openai: SimulatedOpenAI, clock: Clock) -> Iterator[None]:
         mock.patch.object(batchwatch.copying, "NOTE_EVERY", 2),
         mock.patch.object(batchwatch.account_poll, "AT_ONCE", 1),
         mock.patch.object(batchwatch.webhook, "ThreadPoolExecutor", InTurn),
+        mock.patch.object(batchwatch.copying, "ThreadPoolExecutor", InTurn),
         mock.patch.dict(kept, part_bytes=PART),
         mock.patch.object(boto3, "client", _client),
         mock.patch.object(moto.s3.models, "S3_UPLOAD_PART_MIN_SIZE", 1),

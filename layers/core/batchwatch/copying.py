@@ -1,11 +1,15 @@
 """One file on its way from OpenAI into the bucket: in parts, from where the last try came to.
 
 Each step is noted before it matters: the upload before its first part; the parts and the checksum
-every few of them, whenever a try ends early, and before the object is made visible.
+every few of them, whenever a try ends early, and before the object is made visible. A part is sent
+while the next one is gathered; it counts once S3 has it, and no thread outlives the try.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -19,7 +23,8 @@ from batchwatch.errors import (
 from batchwatch.record import Tally, Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from concurrent.futures import Future
 
     from batchwatch.archive import Archive, Part, Stored
 
@@ -35,7 +40,9 @@ class Source(Protocol):
 
 
 NOTE_EVERY = 8
-"""Parts between two notes: what a worker that is killed may have to fetch again."""
+"""Parts between two notes: these, and those under way, a killed worker's heir fetches again."""
+AT_ONCE = 2
+"""Parts under way while the next is gathered. Each takes its size of memory, and a thread."""
 
 
 class Copying(NamedTuple):
@@ -93,31 +100,35 @@ class Copying(NamedTuple):
 
     def _gather(self, source: Source, start: int, size: int) -> Iterator[bytes]:
         """Gather a stream into parts of exactly `size` bytes, the last one shorter."""
-        part = bytearray()
+        held: list[bytes] = []
+        lacks = size
         for chunk in source.read(start):
-            part += chunk
-            while len(part) >= size:
-                yield bytes(part[:size])
-                del part[:size]
+            rest = chunk
+            while len(rest) >= lacks:
+                held.append(rest[:lacks])
+                part, rest = b"".join(held), rest[lacks:]
+                held, lacks = [], size
+                yield part
+            held.append(rest)
+            lacks -= len(rest)
             if self.late():
                 raise OutOfTimeError("the time of this invocation was over")
-        if part:
-            yield bytes(part)
+        if lacks < size:
+            yield b"".join(held)
 
     def _send(
         self, source: Source, upload: Upload, parts: list[Part], pieces: Iterable[bytes]
     ) -> Stored:
         begun_at = upload.parts
         try:
-            for piece in pieces:
-                number = upload.parts + 1
-                parts.append(self.archive.put_part(self.key, upload.id, number, piece))
-                done = upload.done.add(piece)
-                upload = upload.model_copy(update={"parts": number, "done": done})
-                if source.size is not None and done.size > source.size:
-                    break
-                if number % NOTE_EVERY == 0:
-                    self.note(upload)
+            with closing(self._put(upload, pieces)) as sent:
+                for part, reached in sent:
+                    parts.append(part)
+                    upload = reached
+                    if source.size is not None and upload.done.size > source.size:
+                        break
+                    if upload.parts % NOTE_EVERY == 0:
+                        self.note(upload)
             _verify(upload.done, source.size)
             self.note(upload)
             return self.archive.complete(self.key, upload.id, parts, upload.done)
@@ -131,10 +142,46 @@ class Copying(NamedTuple):
                 self.note(upload)
             raise
 
+    def _put(self, upload: Upload, pieces: Iterable[bytes]) -> Generator[tuple[Part, Upload]]:
+        """Send pieces as parts while the next is gathered; give each that S3 has, in order.
+
+        What ends the gathering is raised behind the parts that are under way; a part that failed,
+        in its turn: what was sent behind it does not count.
+        """
+        under_way: deque[tuple[Future[Part], Upload]] = deque()
+        with ThreadPoolExecutor(AT_ONCE, "part") as sender:
+            try:
+                for piece in pieces:
+                    upload = _further(upload, piece)
+                    yield from _sent(under_way, but=AT_ONCE - 1)
+                    put, number = self.archive.put_part, upload.parts
+                    part = sender.submit(put, self.key, upload.id, number, piece)
+                    under_way.append((part, upload))
+            except Exception:
+                yield from _sent(under_way)
+                raise
+            yield from _sent(under_way)
+
     def _forget(self, upload: Upload) -> None:
         """Begin anew next time: first in the note, as a dead upload in it would never be left."""
         self.note(None)
         self.archive.abort(self.key, upload.id)
+
+
+def _further(upload: Upload, piece: bytes) -> Upload:
+    """Return what an upload is with one more part."""
+    more = {"parts": upload.parts + 1, "done": upload.done.add(piece)}
+    return upload.model_copy(update=more)
+
+
+def _sent(
+    under_way: deque[tuple[Future[Part], Upload]], but: int = 0
+) -> Iterator[tuple[Part, Upload]]:
+    """Wait for all parts under way but the last few; one that failed stays the first."""
+    while len(under_way) > but:
+        part, reached = under_way[0]
+        yield part.result(), reached
+        under_way.popleft()
 
 
 def _verify(tally: Tally, expected: int | None) -> None:
