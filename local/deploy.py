@@ -139,7 +139,7 @@ def _create(
 ) -> dict[str, str]:
     """Create a stack, wait for it, and return its outputs."""
     cloudformation, place = emulator.client("cloudformation"), f"{_SOURCES}-{stack}/template.yaml"
-    bucket, _, key = place.partition("/")  # it is too long to be sent along
+    bucket, _, key = place.partition("/")  # in a request, 51,200 bytes are the most
     emulator.client("s3").put_object(Bucket=bucket, Key=key, Body=write_template(template).encode())
     cloudformation.create_stack(
         StackName=stack,

@@ -14,6 +14,7 @@ import pytest
 
 from batchwatch.report import Report
 from batchwatch.telemetry import logger, metrics, tell
+from local.deploy import ROOT
 from local.simulator import Script
 from tests.handlers import sample
 from tests.operations import TEXT, questions
@@ -38,7 +39,8 @@ NATIVE = {  # of AWS: the metrics and the dimension of each namespace, and what 
     ),
     "AWS/SNS": ({"NumberOfMessagesPublished"}, "TopicName", "AWS::SNS::Topic"),
 }
-OURS = {"OpenBatches", "AccountsRefused", "WebhooksRefused", "ReducedEvents", "OldestPending"}
+SOURCES = [ROOT / "layers/core/batchwatch/telemetry.py", *(ROOT / "functions").glob("*.py")]
+OURS = {n for s in SOURCES for n in re.findall(r'add_metric\(\s*"(\w+)"', s.read_text())}
 WORDS = {"filter", "stats", "sort", "fields", "display", "limit", "by", "as", "and", "or", "asc"}
 WORDS |= {"desc", "like", "count", "sum", "max", "pct", "latest", "bin", "ispresent"}
 DISCOVERED = {"@timestamp", "@message", "@logStream"}
@@ -76,6 +78,11 @@ def test_each_widget_has_a_title_and_the_region_of_the_stack() -> None:
         said = each["properties"]
         assert each["type"] == "text" or said["title"]
         assert each["type"] in {"text", "alarm"} or said["region"] == "${AWS::Region}"
+
+
+def test_there_are_five_metrics_of_our_own_as_each_costs() -> None:
+    assert len(OURS) == 5
+    assert {a["MetricName"] for a in ALARMS.values() if a["Namespace"] == "batchwatch"} == OURS
 
 
 def test_each_metric_is_told_and_speaks_of_something_in_this_stack() -> None:
