@@ -113,14 +113,17 @@ def store(endpoint: str) -> S3Client:
 
     Nobody signs what is sent, as over TLS: boto3's streams do not there, nor does the archiver.
     """
-    s3 = {"addressing_style": "path", "payload_signing_enabled": False}
     return boto3.client(
         "s3",
         "us-east-1",
         endpoint_url=endpoint,
         aws_access_key_id=KEY,
         aws_secret_access_key=KEY,
-        config=Config(connect_timeout=3, read_timeout=20, s3=s3),
+        config=Config(
+            connect_timeout=3,
+            read_timeout=20,
+            s3={"addressing_style": "path", "payload_signing_enabled": False},
+        ),
     )
 
 

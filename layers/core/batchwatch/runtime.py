@@ -20,6 +20,7 @@ from batchwatch.observe import Observer
 from batchwatch.openai import OpenAI
 from batchwatch.orders import DeadLetters, Orders
 from batchwatch.outbox import Outbox
+from batchwatch.prices import prices_of
 from batchwatch.publish import Publisher
 from batchwatch.settings import Settings
 from batchwatch.stall import Limits
@@ -143,7 +144,6 @@ class Runtime:
         from batchwatch.notify.channels import ChatTopic, EmailTopic, SlackChannel
         from batchwatch.notify.notifier import Notifier
         from batchwatch.notify.told import Told
-        from batchwatch.prices import prices_of
 
         s, clock, sleep = self.settings, self.clock, self._sleep
         prices, trouble = prices_of(s.prices)
