@@ -15,9 +15,10 @@ from benchmarks.cost import cost, show_costs
 from benchmarks.figures import Figures, show
 from benchmarks.many import measure as measure_lists
 from benchmarks.many import show as show_lists
+from benchmarks.scale import show_scale
 from benchmarks.submit import measure
 from benchmarks.submit import show as show_submit
-from benchmarks.sweep import SweepError, sweep
+from benchmarks.sweep import Asked, SweepError, sweep
 from benchmarks.webhooks import compare
 from benchmarks.webhooks import show as show_waits
 from local.emulator import EmulatorError
@@ -57,9 +58,15 @@ def main() -> int:
 
 
 def _sweep(arguments: argparse.Namespace) -> None:
-    for figures in sweep(arguments.open):
+    plain = arguments.accounts == 1 and arguments.storm is None
+    how = {"accounts": arguments.accounts, "seeded": arguments.seed, "storm": arguments.storm}
+    sizes = arguments.open or ([5] if arguments.accounts > 1 else [20, 100, 1000])
+    for figures in sweep(Asked(size, **how) for size in sizes):
         _keep(arguments.json, figures.to_json())
-    show(figures)
+    if plain:
+        show(figures)
+    if not plain or arguments.seed or any(look.within for look in figures.looks):
+        show_scale(figures)
 
 
 def _cost(arguments: argparse.Namespace) -> None:
@@ -111,9 +118,23 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--open",
         type=_sizes,
-        default=[20, 100, 1000],
         metavar="N,N",
-        help="how many are open, among 20 %% more (20,100,1000); 10000 takes ten minutes more",
+        help="how many are open, among 20 %% more (20,100,1000; with --accounts, 5 each); "
+        "10000 takes ten minutes more, 100000 half an hour",
+    )
+    sweep.add_argument(
+        "--accounts", type=_count, default=1, metavar="N", help="accounts, each with as many (1)"
+    )
+    sweep.add_argument(
+        "--storm",
+        type=float,
+        metavar="SECONDS",
+        help="let all change at once, and tell it by polls of so many seconds; 110 as deployed",
+    )
+    sweep.add_argument(
+        "--seed",
+        action="store_true",
+        help="write the ledger as polls would have left it, as is done from 10000 on",
     )
     money = commands.add_parser(
         "cost",
