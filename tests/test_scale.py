@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 from itertools import count
+from threading import Event
+from time import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import batchwatch.poll
 from batchwatch.batch import Batch, Status
 from batchwatch.items import key_of
 from batchwatch.listing import Ages
-from batchwatch.poll import SIDE_BY_SIDE
+from batchwatch.openai import Account, OpenAI
 from batchwatch.sweep import LONGEST, SEGMENTS, Sweep
+from benchmarks.figures import OURS, Figure, Figures
+from benchmarks.scale import Pace, pace, show_scale
 from benchmarks.seeding import seed
+from benchmarks.server import Company
+from benchmarks.sweep import ALL_IT_HAS, FOUND, Asked
 from local.simulator import Script, SimulatedOpenAI
+from local.simulator.wire import serving
 from tests.builders import modest
 from tests.world import ACCOUNT, KEY, client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.world import Clock, World
 
@@ -98,16 +108,19 @@ def crowd(world: World, accounts: int, base_url: str) -> None:
     world.put_secret(json.dumps({"accounts": entries}))
 
 
-def test_however_many_accounts_there_are_only_some_are_polled_at_once(world: World) -> None:
+def test_however_many_accounts_there_are_only_some_are_polled_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batchwatch.poll, "SIDE_BY_SIDE", 3)
     with Counted(world.clock) as openai:
         openai.fault("", times=-1, delay=0.05)
-        crowd(world, SIDE_BY_SIDE + 6, openai.base_url)
+        crowd(world, 7, openai.base_url)
 
         report = world.poll()
 
         asked = {request.headers["openai-project"] for request in openai.requests}
-        assert len(asked) == SIDE_BY_SIDE + 6
-        assert 1 < openai.most <= SIDE_BY_SIDE
+        assert len(asked) == 7
+        assert 1 < openai.most <= 3
         assert report.problems == []
 
 
@@ -143,3 +156,51 @@ def test_a_seeded_ledger_is_what_polls_would_have_left(world: World) -> None:
 def table() -> dict[str, Any]:
     items = client("dynamodb").scan(TableName="ledger")["Items"]
     return {item["batch_id"]["S"]: item for item in items}
+
+
+def test_accounts_of_one_server_have_batches_of_their_own(tmp_path: Path) -> None:
+    company = Company(tmp_path, 2, 3, time)
+    errors: list[BaseException] = []
+    with serving(company.answer, errors, Event()) as origin:
+        for name, key in zip("ab", company.keys, strict=True):
+            openai = OpenAI(Account(name, key, f"{origin}/v1"))
+            listed = openai.page().batches
+            openai.close()
+            assert sum(not batch.status.terminal for batch in listed) == 3
+
+    assert errors == []
+    assert len(company.open) == 6
+    assert len(company.take_requests()) == 2
+    assert company.take_requests() == []
+
+
+def test_polls_of_a_large_sweep_have_as_long_as_the_deployed_one() -> None:
+    assert [*Asked(100).looks] == [(0, None), (0.01, None), (1, None)]
+    assert (1, ALL_IT_HAS) in Asked(FOUND + 1).looks
+    assert (1, ALL_IT_HAS) in Asked(5, accounts=2).looks
+    assert [*Asked(100, storm=7).looks] == [(0, None), (1, 7)]
+
+
+def test_a_storm_goes_as_fast_as_the_processor_or_else_as_the_threads() -> None:
+    each = Pace(busy=0.01, calls=5)
+
+    assert each.rate(share=0.3) == pytest.approx(30)  # a processor has 100 of them in a second
+    assert each.rate(share=10) == pytest.approx(8 / 0.051)
+    assert each.polls(share=0.3, transitions=33_000) == pytest.approx(10)
+
+
+STORMY = Figure(OURS, 100, 1, 12, 3.0, 90_000_000)._replace(
+    events=50, calls={"sns.Publish": 50}, busy=0.5, secret_bytes=242
+)
+
+
+def test_what_polls_at_scale_took_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = STORMY._replace(changed=0, events=0)
+
+    show_scale(Figures({}, [quiet, STORMY]))
+
+    assert pace([quiet]) is None
+    assert pace([quiet, STORMY]) == Pace(busy=0.01, calls=1)
+    shown = capsys.readouterr().out
+    assert "10.0 ms of a processor and 1.0 calls" in shown
+    assert "242 bytes" in shown
