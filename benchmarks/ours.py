@@ -32,12 +32,12 @@ _LOOK_EVERY = 0.05  # seconds between two counts of threads and connections
 class Ours:
     """One process of Poller."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: dict[str, Any] | None = None) -> None:
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(_FILES, most), most))
         settings = Settings.read()
-        described = boto3.client("dynamodb").describe_table(TableName=settings.table)["Table"]
-        self._meter = Meter(*key_and_indexes(dict(described)))
+        described = table or _described(settings.table)
+        self._meter = Meter(*key_and_indexes(described))
         self._runtime = Runtime(settings)
 
     def poll(self, within: float | None = None) -> dict[str, Any]:
@@ -97,6 +97,10 @@ class Ours:
         """Ids of all batches that have been seen, and of which everything has been told."""
         rows = (row.known for row in self._runtime.ledger.open_rows(ACCOUNT))
         return {known.batch_id for known in rows if known.v and not known.outbox}
+
+
+def _described(table: str) -> dict[str, Any]:
+    return dict(boto3.client("dynamodb").describe_table(TableName=table)["Table"])
 
 
 class _Crowd:

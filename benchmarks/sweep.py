@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks.child import Child
 from benchmarks.figures import OURS, Figure, Figures
+from benchmarks.quiet import quiet
 from benchmarks.server import LATENCY
 from local.deploy import deploy
 from local.emulator import MINISTACK, REGION, Emulator
@@ -27,7 +28,7 @@ SDK = {"loop": "SDK, a plain loop", "threads": "SDK, 20 threads", "list": "SDK, 
 PATIENCE = {"loop": 1000, "threads": 10_000}
 """Batches that take a minute or less; what retrieves more than these singly is extrapolated."""
 FOUND = 10_000
-"""Batches that polls find and tell within minutes; of more the ledger is written directly."""
+"""Open batches that the local AWS can hold; more are polled without it, where nothing changes."""
 ALL_IT_HAS = 110
 """Seconds of the 120 of the deployed function that it polls."""
 _NO_TICK = {"Schedule": "rate(1 day)"}  # we poll; the deployed function is not to join in
@@ -63,13 +64,13 @@ class Asked(NamedTuple):
     @property
     def looks(self) -> Iterator[tuple[float, float | None]]:
         """The polls that are measured: the share that changes before each, and its seconds."""
-        large = self.accounts > 1 or self.open > FOUND
+        crowd = self.accounts > 1
         yield 0, None
-        if large and self.storm is None:
+        if crowd:
             yield 0, ALL_IT_HAS
         if self.moves_few:
             yield 0.01, None
-        yield 1, self.storm or (ALL_IT_HAS if large else None)
+        yield 1, self.storm or (ALL_IT_HAS if crowd else None)
 
 
 def sweep(asked: Iterable[Asked]) -> Iterator[Figures]:
@@ -93,6 +94,9 @@ def _looks(emulator: Emulator, folder: Path, stack: str, asked: Asked) -> Iterat
         begun = server.ask("begin")
         if asked.accounts == 1 and asked.storm is None:
             yield from _sdk(server, begun)
+        if asked.accounts == 1 and asked.open > FOUND:
+            yield from quiet(server, begun)
+            return
         environment, secret = _table(emulator, folder, stack, begun)
         for look in _ours(server, begun, environment, asked):
             yield look._replace(accounts=asked.accounts, secret_bytes=secret)
@@ -128,14 +132,14 @@ def _ours(
 ) -> Iterator[Figure]:
     """A process that finds all batches, then another that is asked for what is measured."""
     size = len(begun["open"])
-    seeded = asked.seeded or asked.accounts > 1 or size > FOUND
+    seeded = asked.seeded or asked.accounts > 1
     _say(f"{size:,} open: {OURS}, {'the ledger' if seeded else 'the first poll'}")
     with Child("benchmarks.ours", environment=environment) as first:
         said = first.ask("seed") if seeded else first.ask("watch", ids=begun["open"])
         _say(f"  {said['found']:,} of them found by itself, in {said['seconds']:.1f} s")
     with Child("benchmarks.ours", environment=environment) as poller:
         # It connects, reads the secret, and does what a process does once an hour.
-        poller.ask("poll", within=ALL_IT_HAS if size > FOUND else None)
+        poller.ask("poll")
         for changed, within in asked.looks:
             for _ in range(asked.moves(changed)):
                 server.ask("move")
