@@ -203,3 +203,15 @@ def test_what_polls_at_scale_took_is_shown(capsys: pytest.CaptureFixture[str]) -
     shown = capsys.readouterr().out
     assert "10.0 ms of a processor and 1.0 calls" in shown
     assert "242 bytes" in shown
+
+
+def test_to_read_a_large_index_takes_nothing_of_the_time_for_the_list(world: World) -> None:
+    def takes_a_minute(**_: Any) -> None:
+        world.clock.now += 60
+
+    world.batch(Script(name="b", endpoint="/v1/embeddings", requests=9, ends="completed"))
+    world.runtime.dynamodb.meta.events.register("after-call.dynamodb.Query", takes_a_minute)
+
+    world.runtime.poller.poll(world.clock.now + ALL_IT_HAS)
+
+    assert any(request.path.startswith("/v1/batches?") for request in world.openai.requests)
