@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_sizes,
         metavar="N,N",
         help="how many are open, among 20 %% more (20,100,1000; with --accounts, 5 each); "
-        "10000 takes ten minutes more, 100000 half an hour",
+        "10000 takes ten minutes more; of more than these, two polls in which nothing changes",
     )
     sweep.add_argument(
         "--accounts", type=_count, default=1, metavar="N", help="accounts, each with as many (1)"
@@ -134,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--seed",
         action="store_true",
-        help="write the ledger as polls would have left it, as is done from 10000 on",
+        help="write the ledger as polls would have left it, as is done with --accounts",
     )
     money = commands.add_parser(
         "cost",

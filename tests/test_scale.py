@@ -18,7 +18,9 @@ from batchwatch.items import key_of
 from batchwatch.listing import Ages
 from batchwatch.openai import Account, OpenAI
 from batchwatch.sweep import LONGEST, SEGMENTS, Sweep
+from benchmarks.child import Child
 from benchmarks.figures import OURS, Figure, Figures
+from benchmarks.quiet import quiet
 from benchmarks.scale import Pace, pace, show_scale
 from benchmarks.seeding import seed
 from benchmarks.server import Company
@@ -178,6 +180,17 @@ def test_polls_of_a_large_sweep_have_as_long_as_the_deployed_one() -> None:
     assert [*Asked(100).looks] == [(0, None), (0.01, None), (1, None)]
     assert (1, ALL_IT_HAS) in Asked(5, accounts=2).looks
     assert [*Asked(100, storm=7).looks] == [(0, None), (1, 7)]
+
+
+@pytest.mark.full
+def test_a_poll_on_an_index_answered_from_files_finds_nothing_changed() -> None:
+    with Child("benchmarks.server", "--open", "30") as server:
+        looks = [*quiet(server, server.ask("begin"))]
+
+    assert [look.within for look in looks] == [ALL_IT_HAS, None]
+    for look in looks:
+        assert (look.events, look.left, look.problems, look.writes) == (0, 0, 0, 0)
+        assert look.kinds == {"list": 1, "retrieve": 1}
 
 
 def test_a_storm_goes_as_fast_as_the_processor_or_else_as_the_threads() -> None:
