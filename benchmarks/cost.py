@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batchwatch.crew import AT_ONCE
+from benchmarks.lambda_time import A_CALL, share
 from benchmarks.tables import print_table
 from local.deploy import read_template
 
@@ -35,8 +36,6 @@ LOG_OF_AN_EVENT = 500  # bytes
 NOTIFIER_SECONDS = 2  # of the notifier for a digest
 IDLE_SECONDS = 0.05  # of Submitter for a tick without any job
 DIGEST_CALLS = 3  # published twice, and asked who has confirmed
-AWS_LATENCY = 0.01  # seconds of a call to DynamoDB, SNS or S3
-GIGABYTES_OF_A_PROCESSOR = 1.769  # of memory, for which Lambda gives a function a whole one
 
 FIXED = "fixed: a secret, alarms, a metric, idle queues, the clock"
 WATCHING = "watching: each asked for every minute, around the clock"
@@ -151,8 +150,8 @@ def lambda_seconds(look: Figure, gigabytes: float, latency: float) -> float:
 
     It waits for one answer of OpenAI after another; its calls to AWS run side by side.
     """
-    waits = look.requests * latency + sum((look.calls or {}).values()) * AWS_LATENCY / AT_ONCE
-    return look.busy / min(1, gigabytes / GIGABYTES_OF_A_PROCESSOR) + waits
+    waits = look.requests * latency + sum((look.calls or {}).values()) * A_CALL / AT_ONCE
+    return look.busy / share(gigabytes) + waits
 
 
 def amounts(
@@ -161,9 +160,9 @@ def amounts(
     """How much of what a month takes with so many open batches, by line."""
     quiet = looks[0]
     scale = max(1, size / quiet.open)  # of a smaller number than was measured, as much as of that
-    share = life.changes / _POLLS_OF_A_LIFE  # of the batches that changes from poll to poll
+    moved = life.changes / _POLLS_OF_A_LIFE  # of the batches that changes from poll to poll
     seconds, seconds_few = (lambda_seconds(look, fixed.poller, latency) for look in looks)
-    seconds += (seconds_few - seconds) * share / _FEW
+    seconds += (seconds_few - seconds) * moved / _FEW
     lives = size * GENERATIONS
     table = life.item_bytes * lives  # the table keeps every item; this is a month of them
     s3 = {name: count for name, count in life.calls.items() if name.startswith("s3.")}

@@ -37,6 +37,16 @@ class Figure(NamedTuple):
     reads, writes      calls to DynamoDB, and the units that it would charge
     calls              to AWS, by service and operation
     extrapolated_from  open batches that were really measured, if not all
+
+    Of polls at scale, besides:
+
+    accounts           that the open batches are divided among
+    within             seconds that the poll was given, as the deployed one is; None: all it wanted
+    busy               seconds of a processor that the process had, all threads together
+    threads, files     the most that it had at once; a connection is a file
+    left               batches that there was no time for
+    problems           that were set aside
+    secret_bytes       of the secret with all keys
     """
 
     who: str
@@ -53,7 +63,14 @@ class Figure(NamedTuple):
     write_units: float = 0
     calls: dict[str, int] | None = None
     extrapolated_from: int | None = None
+    accounts: int = 1
+    within: float | None = None
     busy: float = 0
+    threads: int = 0
+    files: int = 0
+    left: int = 0
+    problems: int = 0
+    secret_bytes: int = 0
 
 
 class Figures(NamedTuple):

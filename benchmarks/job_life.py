@@ -44,7 +44,7 @@ def live() -> JobLife:
 
         counted(world.tick)  # the secret, and the connections
         idle = counted(world.tick)
-        job_id = world.drop("three.jsonl", _requests(), **{"batchwatch-part-requests": "2"})
+        job_id = world.drop("three.jsonl", requests(), **{"batchwatch-part-requests": "2"})
         whole = counted(world.submit)
         live = counted(world.tick)
         for _ in range(_MOST_TICKS):
@@ -84,7 +84,8 @@ def _kinds(counts: Counts) -> Counter[str]:
     return Counter(kinds)
 
 
-def _requests() -> bytes:
+def requests() -> bytes:
+    """Write a file of as many requests as make three parts of two."""
     body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "Hello"}]}
     said = {"method": "POST", "url": "/v1/chat/completions", "body": body}
     lines = [json.dumps({"custom_id": str(n), **said}) for n in range(2 * PARTS)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openai import OpenAI
 
 from benchmarks.child import answer, peak_bytes, timed
-from benchmarks.server import KEY
+from benchmarks.server import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ class Sdk:
     """A client with all its defaults."""
 
     def __init__(self, base_url: str) -> None:
-        self._client = OpenAI(api_key=KEY, base_url=base_url)
+        self._client = OpenAI(api_key=key_of(0), base_url=base_url)
 
     def connect(self) -> int:
         """Make the first connection."""

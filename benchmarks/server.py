@@ -1,5 +1,7 @@
 """The one simulated OpenAI that everybody is measured against: a process, asked by its parent.
 
+It may have many accounts, each with as many batches.
+
 Its clock stands still, so that batches change only when `move` says so.
 """
 
@@ -8,13 +10,19 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
 from typing import TYPE_CHECKING
 
 from benchmarks.child import answer
 from local.simulator import Script, SimulatedOpenAI
+from local.simulator.wire import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from local.simulator.wire import Answer, Request
 
 LATENCY = 0.05
 """Seconds before each answer."""
@@ -24,6 +32,7 @@ _FEW_EVERY = 100  # of so many open batches one belongs to the 1 % that moves fi
 _SPAN = 23 * 3600  # seconds over which batches were created
 _YOUNGEST = 600  # seconds
 _STEP = 10  # seconds of the server's time between two moves
+_KEY_LENGTH = 164
 _LONG = 30 * 86_400  # seconds; later than any move
 
 
@@ -67,29 +76,65 @@ def _open(age: float, *, few: bool) -> Script:
     )
 
 
+class Company:
+    """Accounts at one address, each with batches of its own; told apart by their keys."""
+
+    def __init__(self, folder: Path, accounts: int, count: int, clock: Callable[[], float]) -> None:
+        self.keys = [key_of(number) for number in range(accounts)]
+        self._openai = {
+            key: SimulatedOpenAI(key=key, clock=clock, directory=folder) for key in self.keys
+        }
+        self.open = [
+            batch_id
+            for openai in self._openai.values()
+            for batch_id in Batches(openai, count, clock()).open
+        ]
+        for openai in self._openai.values():
+            openai.fault("", times=-1, delay=LATENCY)
+
+    def answer(self, request: Request, body: bytes) -> Answer:
+        """Answer as the account whose key it is."""
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return self._openai[key].answer(request, body)
+
+    def take_requests(self) -> list[Request]:
+        """Return the requests since the last time."""
+        came: list[Request] = []
+        for openai in self._openai.values():
+            some, openai.requests = openai.requests, []
+            came += some
+        return came
+
+
+def key_of(number: int) -> str:
+    """Make a key as long as those of projects are."""
+    return f"{KEY}-{number:04}-".ljust(_KEY_LENGTH, "x")
+
+
 def main() -> None:
     """Serve until stdin ends."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--open", type=int, required=True)
-    count = parser.parse_args().open
+    parser.add_argument("--open", type=int, required=True, help="by account")
+    parser.add_argument("--accounts", type=int, default=1)
+    asked = parser.parse_args()
     now = [time.time()]
-    with SimulatedOpenAI(key=KEY, clock=lambda: now[0]) as openai:
-        batches = Batches(openai, count, now[0])
-        openai.fault("", times=-1, delay=LATENCY)
+    errors: list[BaseException] = []
+    with TemporaryDirectory() as folder:
+        company = Company(Path(folder), asked.accounts, asked.open, lambda: now[0])
+        with serving(company.answer, errors, Event()) as origin:
 
-        def begin() -> dict[str, object]:
-            return {"base_url": openai.base_url, "open": batches.open}
+            def begin() -> dict[str, object]:
+                return {"base_url": f"{origin}/v1", "open": company.open, "keys": company.keys}
 
-        def move() -> None:
-            now[0] += _STEP
+            def move() -> None:
+                now[0] += _STEP
 
-        def requests() -> dict[str, object]:
-            """Tell the requests since the last time, by kind, and what went wrong."""
-            came, openai.requests = openai.requests, []
-            kinds = Counter(_kinds(request.path for request in came))
-            return {"kinds": kinds, "errors": [repr(error) for error in openai.errors]}
+            def requests() -> dict[str, object]:
+                """Tell the requests since the last time, by kind, and what went wrong."""
+                kinds = Counter(_kinds(request.path for request in company.take_requests()))
+                return {"kinds": kinds, "errors": [repr(error) for error in errors]}
 
-        answer(begin=begin, move=move, requests=requests)
+            answer(begin=begin, move=move, requests=requests)
 
 
 def _kinds(paths: Iterator[str]) -> Iterator[str]:

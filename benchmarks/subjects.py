@@ -7,15 +7,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks import coldstart, latency, many, memory, submit, transfer
+from benchmarks import coldstart, latency, many, memory, submit, ticks, transfer
 from benchmarks.cost import cost, show_costs
-from benchmarks.figures import Figures
+from benchmarks.figures import OURS, Figures
 from benchmarks.figures import show as show_sweep
-from benchmarks.sweep import sweep
+from benchmarks.scale import show_scale
+from benchmarks.sweep import Asked, sweep
 from local.sizes import read_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 COMMITTED = Path(__file__).parent / "figures.json"
 
@@ -54,23 +55,53 @@ def _sizes(text: str) -> list[int]:
     return [read_size(part) for part in text.split(",")]
 
 
+def _swept(given: argparse.Namespace) -> Iterator[Figures]:
+    how = {"accounts": given.accounts, "seeded": given.seed, "storm": given.storm}
+    sizes = given.open or ([5] if given.accounts > 1 else [20, 100, 1000])
+    return sweep(Asked(size, **how) for size in sizes)
+
+
+def _show_sweep(figures: Figures) -> None:
+    """Show polls beside the SDK's, if there were any; and what is told of them at scale."""
+    if any(look.who != OURS for look in figures.looks):
+        show_sweep(figures)
+    if any(look.within or look.accounts > 1 for look in figures.looks):
+        show_scale(figures)
+
+
 SUBJECTS: Mapping[str, Subject] = {
     "sweep": Subject(
         help="a poll beside the official SDK",
         about="Requests, seconds, memory and DynamoDB units of one look at all open batches: "
         "our poller on a local AWS, and the official SDK in three ways, against one simulated "
         "server that takes 50 ms for each answer. Needs --group bench; takes some minutes.",
-        measure=lambda given: sweep(given.open),
-        show=show_sweep,
+        measure=_swept,
+        show=_show_sweep,
         plain=lambda figures: json.loads(figures.to_json()),
         options={
             "--open": {
                 "type": _counts,
-                "default": [20, 100, 1000],
                 "metavar": "N,N",
-                "help": "how many are open, among 20 %% more (20,100,1000); 10000 takes ten "
-                "minutes more",
-            }
+                "help": "how many are open, among 20 %% more (20,100,1000; with --accounts, 5 "
+                "each); 10000 takes ten minutes more; of more than these, two polls in which "
+                "nothing changes",
+            },
+            "--accounts": {
+                "type": _count,
+                "default": 1,
+                "metavar": "N",
+                "help": "accounts, each with as many (1)",
+            },
+            "--storm": {
+                "type": float,
+                "metavar": "SECONDS",
+                "help": "let all change at once, and tell it by polls of so many seconds; 110 as "
+                "deployed",
+            },
+            "--seed": {
+                "action": "store_true",
+                "help": "write the ledger as polls would have left it, as is done with --accounts",
+            },
         },
         reduced=("--open", "20,100"),
     ),
@@ -186,6 +217,23 @@ SUBJECTS: Mapping[str, Subject] = {
             }
         },
         reduced=("--batches", "1000"),
+    ),
+    "ticks": Subject(
+        help="what a tick of Submitter takes with many open jobs",
+        about="Reads of both tables, and seconds of a processor, of one tick at which nothing has "
+        "changed, by the number of open jobs; in memory.",
+        measure=lambda given: [ticks.measure(given.jobs)],
+        show=ticks.show,
+        options={
+            "--jobs": {
+                "type": _counts,
+                "default": [10, 100, 1000],
+                "metavar": "N,N",
+                "help": "how many are open (10,100,1000)",
+            }
+        },
+        plain=lambda measured: [each._asdict() for each in measured],
+        reduced=("--jobs", "10,100"),
     ),
     "memory": Subject(
         help="peak memory of the deployed archiver, by the size of a file",

@@ -89,7 +89,7 @@ class Round:
         self._observer, self._clock = poll.observer, poll.clock
         self._began = now = poll.clock()
         memory.silent_since = memory.silent_since or now  # until something is answered
-        self._time = stop_at - now
+        self._stop_at = stop_at
         self._crew = Crew(poll.clock, stop_at, AT_ONCE)
         self._patience = Patience()
         self._rows = in_turn(list(poll.ledger.open_rows(name)), now)
@@ -193,13 +193,14 @@ class Round:
         believed = not self._discovery.list_is_stale
         wanted = {i: k.created_at or 0 for i, k in self._running.items()} if believed else {}
         walk, below = Walk(self._page, wanted), self._discovery.below
-        share = self._time / (4 if below else 2)  # the rest is for what is asked singly
-        self._take_pages(walk, self._discovery.top, self._began + share, believed=believed)
+        now = self._clock()  # to read the index of many batches has taken its time, too
+        share = (self._stop_at - now) / (4 if below else 2)  # the rest is for what is asked singly
+        self._take_pages(walk, self._discovery.top, now + share, believed=believed)
         left = walk.unseen if believed else self._running
         self._singly |= {batch_id: self._running[batch_id] for batch_id in left}
         if below and not self._patience.over:
             walk = Walk(self._page, {}, below.after)
-            self._take_pages(walk, below, self._began + 2 * share, believed=False)
+            self._take_pages(walk, below, now + 2 * share, believed=False)
 
     def _page(self, after: str | None) -> Page:
         return self._patience.ask(partial(self._openai.page, after))

@@ -73,7 +73,7 @@ class Crew:
 
     def add(self, known: Record, job: Callable[[], Report]) -> None:
         """Give a batch to whoever is free; wait until there is room."""
-        if not self._room.acquire(timeout=None if self._stop_at == inf else self._seconds()):
+        if self._clock() >= self._stop_at or not self._room.acquire(timeout=self._patience()):
             self._left += 1
             return
         future = self._pool.submit(self._in_time, job)
@@ -82,7 +82,7 @@ class Crew:
 
     def finish(self) -> Report:
         """Wait for everybody, but no longer than there is time; sum up."""
-        wait((job for _, job in self._jobs), None if self._stop_at == inf else self._seconds())
+        wait((job for _, job in self._jobs), self._patience())
         jobs, self._jobs = self._jobs, []
         report, self._left = Report(left=self._left), 0
         for known, future in jobs:
@@ -98,6 +98,9 @@ class Crew:
     def leave(self) -> None:
         """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _patience(self) -> float | None:
+        return None if self._stop_at == inf else self._seconds()
 
     def _seconds(self) -> float:
         return max(0, self._stop_at - self._clock())

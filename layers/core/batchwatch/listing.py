@@ -6,6 +6,8 @@ down: the walk ends where asking for the rest singly is cheaper, and leaps over 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ MOST_PAGES = 1000
 """Pages of one walk: what a list that never ends can cost."""
 _EACH = 5
 """Open batches that there must be for each page that shows none, or the walk is too dear."""
+
+
+_CREATED = itemgetter(0)
 
 
 class Walk:
@@ -45,6 +50,7 @@ class Walk:
         self.broken = False
         self._page = page
         self._all = len(unseen)
+        self._ages = Ages(unseen)
         self._empty = 0
         self._hope = 1
 
@@ -63,7 +69,9 @@ class Walk:
             self.unreadable += page.unreadable
             fresh = list({b.id: b for b in page.batches if b.id not in seen}.values())
             seen.update(batch.id for batch in fresh)
-            shown = [self.unseen.pop(b.id) for b in fresh if b.id in self.unseen]
+            shown = [b.id for b in fresh if b.id in self.unseen]
+            for batch_id in shown:
+                self._ages.drop(self.unseen.pop(batch_id), batch_id)
             yield fresh
             self._empty += not shown
             after = page.cursor
@@ -73,13 +81,13 @@ class Walk:
                 self.ended = not self.broken
                 return
             if page.batches and enough(fresh):
-                older = _older(self.unseen, fresh)
-                self._hope = (self._hope > 0 or bool(shown)) * _soon(older, fresh)
-                if not self._worth_it(len(older), shown=bool(shown)):
+                older, soon = self._ages.below(fresh)
+                self._hope = (self._hope > 0 or bool(shown)) * soon
+                if not self._worth_it(older, shown=bool(shown)):
                     self.ended = True
                     return
                 if not (shown or self._hope):
-                    after = _leap(older, fresh) or after
+                    after = self._ages.leap(fresh) or after
             cursors.add(after)
             self.last = after
 
@@ -89,36 +97,49 @@ class Walk:
         return older > 1 and (shown or self._hope > 1 or affordable)
 
 
+class Ages:
+    """Open batches in the order of their creation: a page costs the same however many there are."""
+
+    def __init__(self, created: Mapping[str, int]) -> None:
+        self._oldest_first = sorted((at, batch_id) for batch_id, at in created.items())
+
+    def drop(self, created: int, batch_id: str) -> None:
+        """Forget a batch that was shown; as a rule, it is among the youngest."""
+        del self._oldest_first[bisect_left(self._oldest_first, (created, batch_id))]
+
+    def below(self, page: Sequence[Batch]) -> tuple[int, int]:
+        """How many a next page may show, and how many it shows if it reaches as far as this one.
+
+        What is younger than the page, the list leaves out. If it is not a page of newest first,
+        nobody knows: any, and none.
+        """
+        since = oldest(page)
+        if since is None:
+            return len(self._oldest_first), 0
+        older, span = self._until(since), (page[0].created_at or since) - since
+        return older, older - self._before(since - span) if span else 0
+
+    def leap(self, page: Sequence[Batch]) -> str | None:
+        """Where to go on below a page that shows nothing open: at the next batch that is.
+
+        (It is retrieved singly then.) None where its place in the list is not sure.
+        """
+        since = oldest(page)
+        older = 0 if since is None else self._until(since)
+        if not older:
+            return None
+        newest, there = self._oldest_first[older - 1]
+        alone = self._before(newest) == older - 1
+        return there if alone and since is not None and 0 < newest < since else None
+
+    def _until(self, created: int) -> int:
+        return bisect_right(self._oldest_first, created, key=_CREATED)
+
+    def _before(self, created: int) -> int:
+        return bisect_left(self._oldest_first, created, key=_CREATED)
+
+
 def oldest(page: Sequence[Batch]) -> int | None:
     """When the oldest batch of a page was created; None if it is not a page of newest first."""
     created = [batch.created_at for batch in page if batch.created_at is not None]
     return created[-1] if created and created[0] >= created[-1] else None
-
-
-def _older(unseen: Mapping[str, int], page: Sequence[Batch]) -> Mapping[str, int]:
-    """Open batches that a next page may show; what is younger, the list leaves out."""
-    since = oldest(page)
-    if since is None:
-        return unseen
-    return {batch_id: created for batch_id, created in unseen.items() if created <= since}
-
-
-def _soon(older: Mapping[str, int], page: Sequence[Batch]) -> int:
-    """How many open batches the next page shows, if it reaches as far back as this one."""
-    since = oldest(page)
-    if since is None:
-        return 0
-    span = (page[0].created_at or since) - since
-    return sum(created >= since - span for created in older.values()) if span else 0
-
-
-def _leap(older: Mapping[str, int], page: Sequence[Batch]) -> str | None:
-    """Where to go on below a page that shows nothing open: at the next batch that is.
-
-    (It is retrieved singly then.) None where its place in the list is not sure.
-    """
-    since = oldest(page)
-    newest = max(older.values(), default=0)
-    there = [batch_id for batch_id, created in older.items() if created == newest]
-    sure = since is not None and 0 < newest < since and len(there) == 1
-    return there[0] if sure else None
