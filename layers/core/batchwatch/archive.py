@@ -48,10 +48,11 @@ class Stored(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part of an upload: its bytes, and how a completion names it."""
+    """A part of an upload: its bytes, how a completion names it, and what was sent as it."""
 
     size: int
     named: CompletedPartTypeDef
+    tally: Tally = Tally()
 
 
 class Archive:
@@ -93,7 +94,8 @@ class Archive:
 
     def put_part(self, key: str, upload: str, number: int, body: bytes) -> Part:
         """Send a part with its checksum, which S3 verifies. The same part again replaces it."""
-        crc32 = _crc32_header(body)
+        tally = Tally().add(body)
+        crc32 = _header(tally.crc32)
         try:
             answer = self._s3.upload_part(
                 Bucket=self._bucket,
@@ -108,7 +110,7 @@ class Archive:
                 raise
             raise BadUploadError("S3 no longer has the upload") from error
         named = {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": crc32}
-        return Part(len(body), _completed(named))
+        return Part(len(body), _completed(named), tally)
 
     def parts(self, key: str, upload: str) -> dict[int, Part] | None:
         """Return what S3 has of an upload, by part number; None if it knows no such upload."""
@@ -210,7 +212,7 @@ class Archive:
                     Key=key,
                     Body=body,
                     ContentType=_content_type(key),
-                    ChecksumCRC32=_crc32_header(body),
+                    ChecksumCRC32=_header(zlib.crc32(body)),
                     IfNoneMatch="*",
                 )
             except ClientError as error:
@@ -237,5 +239,5 @@ def _content_type(key: str) -> str:
     return "application/json" if key.endswith(".json") else "application/jsonl"
 
 
-def _crc32_header(body: bytes) -> str:
-    return base64.b64encode(zlib.crc32(body).to_bytes(4)).decode()
+def _header(crc32: int) -> str:
+    return base64.b64encode(crc32.to_bytes(4)).decode()

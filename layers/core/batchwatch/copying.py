@@ -41,7 +41,7 @@ class Source(Protocol):
 
 NOTE_EVERY = 8
 """Parts between two notes: these, and those under way, a killed worker's heir fetches again."""
-AT_ONCE = 2
+AT_ONCE = 4
 """Parts under way while the next is gathered. Each takes its size of memory, and a thread."""
 
 
@@ -122,9 +122,10 @@ class Copying(NamedTuple):
         begun_at = upload.parts
         try:
             with closing(self._put(upload, pieces)) as sent:
-                for part, reached in sent:
+                for part in sent:
                     parts.append(part)
-                    upload = reached
+                    more = {"parts": upload.parts + 1, "done": upload.done + part.tally}
+                    upload = upload.model_copy(update=more)
                     if source.size is not None and upload.done.size > source.size:
                         break
                     if upload.parts % NOTE_EVERY == 0:
@@ -142,21 +143,19 @@ class Copying(NamedTuple):
                 self.note(upload)
             raise
 
-    def _put(self, upload: Upload, pieces: Iterable[bytes]) -> Generator[tuple[Part, Upload]]:
+    def _put(self, upload: Upload, pieces: Iterable[bytes]) -> Generator[Part]:
         """Send pieces as parts while the next is gathered; give each that S3 has, in order.
 
         What ends the gathering is raised behind the parts that are under way; a part that failed,
         in its turn: what was sent behind it does not count.
         """
-        under_way: deque[tuple[Future[Part], Upload]] = deque()
+        under_way: deque[Future[Part]] = deque()
         with ThreadPoolExecutor(AT_ONCE, "part") as sender:
             try:
-                for piece in pieces:
-                    upload = _further(upload, piece)
+                for number, piece in enumerate(pieces, upload.parts + 1):
                     yield from _sent(under_way, but=AT_ONCE - 1)
-                    put, number = self.archive.put_part, upload.parts
-                    part = sender.submit(put, self.key, upload.id, number, piece)
-                    under_way.append((part, upload))
+                    put = self.archive.put_part
+                    under_way.append(sender.submit(put, self.key, upload.id, number, piece))
             except Exception:
                 yield from _sent(under_way)
                 raise
@@ -168,19 +167,10 @@ class Copying(NamedTuple):
         self.archive.abort(self.key, upload.id)
 
 
-def _further(upload: Upload, piece: bytes) -> Upload:
-    """Return what an upload is with one more part."""
-    more = {"parts": upload.parts + 1, "done": upload.done.add(piece)}
-    return upload.model_copy(update=more)
-
-
-def _sent(
-    under_way: deque[tuple[Future[Part], Upload]], but: int = 0
-) -> Iterator[tuple[Part, Upload]]:
+def _sent(under_way: deque[Future[Part]], but: int = 0) -> Iterator[Part]:
     """Wait for all parts under way but the last few; one that failed stays the first."""
     while len(under_way) > but:
-        part, reached = under_way[0]
-        yield part.result(), reached
+        yield under_way[0].result()
         under_way.popleft()
 
 

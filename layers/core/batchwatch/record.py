@@ -9,6 +9,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 from batchwatch.batch import Batch, Role, Status
+from batchwatch.crc32 import combined
 from batchwatch.events import BatchEvent
 
 
@@ -68,6 +69,16 @@ class Tally(_Known):
                 "size": self.size + len(piece),
                 "lines": self.lines + piece.count(b"\n"),
                 "crc32": zlib.crc32(piece, self.crc32),
+            }
+        )
+
+    def __add__(self, rest: Self) -> Self:
+        """Count in what follows, which has been counted apart."""
+        return self.model_copy(
+            update={
+                "size": self.size + rest.size,
+                "lines": self.lines + rest.lines,
+                "crc32": combined(self.crc32, rest.crc32, rest.size),
             }
         )
 
