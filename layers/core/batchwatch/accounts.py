@@ -123,12 +123,13 @@ def read_accounts(text: str) -> Readable:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SecretError('the secret must be JSON: {"accounts": {"default": {…}}}') from error
     readable = Readable([], [], [], [])
+    names: dict[Account, str] = {}
     if others := _unknown(secret, {"accounts", "slack_webhook_url"}):
         readable.weak.append(WeakSecretError(f"the secret has fields that nobody knows: {others}"))
     for number, (name, entry) in enumerate(entries, 1):
         try:
             account = _account(number, name, entry)
-            _refuse_a_second(account, readable.accounts)
+            _refuse_a_second(account, names)
             readable.accounts.append(account)
         except SecretError as trouble:
             readable.troubles.append(trouble)
@@ -174,11 +175,11 @@ def _signing_key(name: str, secret: str, signers: list[tuple[str, bytes]]) -> by
     return key
 
 
-def _refuse_a_second(account: Account, others: list[Account]) -> None:
+def _refuse_a_second(account: Account, names: dict[Account, str]) -> None:
     """Refuse what is an account already under another name: all would be told and kept twice."""
-    for other in others:
-        if account._replace(name=other.name) == other:
-            raise SecretError(f"account {account.name!r} is the same as {other.name!r}")
+    name = names.setdefault(account._replace(name=""), account.name)
+    if name != account.name:
+        raise SecretError(f"account {account.name!r} is the same as {name!r}")
 
 
 def _account(number: int, name: str, entry: object) -> Account:
