@@ -5,6 +5,7 @@ Keeps numbers only, so that it does not weigh on the memory that is measured bes
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -52,6 +53,8 @@ class Meter:
     def __init__(self, key: tuple[str, ...], indexes: Iterable[Index]) -> None:
         self._key, self._indexes = key, [*indexes]
         self._lock = Lock()
+        self.busy = 0.0
+        """Seconds of a processor that counting itself has taken."""
         self._sizes: dict[int, int] = {}
         self._entries: dict[tuple[int, int], Entry | None] = {}
         self._calls: Counter[str] = Counter()
@@ -77,12 +80,14 @@ class Meter:
         call["context"]["asked"] = call["params"]
 
     def _count(self, **call: Any) -> None:
+        began = time.thread_time()
         service, operation = call["model"].service_model.service_name, call["model"].name
         with self._lock:
             self._calls[f"{service}.{operation}"] += 1
             if service == "dynamodb":
                 units = self._charged(operation, call["context"]["asked"], call["parsed"])
                 self._units[operation] = self._units.get(operation, 0) + units
+            self.busy += time.thread_time() - began
 
     def _charged(self, operation: str, asked: dict[str, Any], answer: dict[str, Any]) -> float:
         consistent = asked.get("ConsistentRead", False)

@@ -43,10 +43,10 @@ class Ours:
     def poll(self, within: float | None = None) -> dict[str, Any]:
         """Poll once, for so many seconds at most; tell what it took."""
         self._meter.take()
-        busy = time.process_time()
+        busy = time.process_time() - self._meter.busy
         with _Crowd() as crowd:
             report, seconds = timed(lambda: self._poll(within))
-        busy = time.process_time() - busy
+        busy = time.process_time() - self._meter.busy - busy
         counts = self._meter.take()
         for problem in report.problems[:3]:
             print(f"set aside: {problem.batch_id} {problem.error!r}", file=sys.stderr)

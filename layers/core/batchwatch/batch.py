@@ -91,9 +91,12 @@ class Role(StrEnum):
     INPUT = "input"
 
 
+_KNOWN = frozenset(map(str, Status))
+
+
 def _status(said: object) -> Status:
     name = status_name(said)
-    return Status(name) if name in set(Status) else Status.UNKNOWN
+    return Status(name) if name in _KNOWN else Status.UNKNOWN
 
 
 class _Part(BaseModel):

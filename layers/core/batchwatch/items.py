@@ -5,6 +5,7 @@ The batch is kept as JSON text, numbers as whole numbers, events as the text tha
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -15,7 +16,7 @@ from batchwatch.errors import LedgerRowError, UnsafeIdError
 from batchwatch.record import ABSENCE, Change, File, Record
 
 to_dynamodb = TypeSerializer().serialize
-from_dynamodb = TypeDeserializer().deserialize
+_deserialize = TypeDeserializer().deserialize
 _TIMES = ("moved_at", "progressed_at", "missing_since", "lost_at")
 
 
@@ -27,6 +28,13 @@ class Row(NamedTuple):
 
     known: Record
     trouble: LedgerRowError | None = None
+
+
+def from_dynamodb(value: Any) -> Any:
+    """Read an attribute; texts and numbers at once, as polls read thousands of rows."""
+    if "S" in value:
+        return value["S"]
+    return Decimal(value["N"]) if "N" in value else _deserialize(value)
 
 
 def key_of(account: str, batch_id: str) -> dict[str, Any]:
