@@ -206,6 +206,7 @@ def test_no_prices_of_ones_own_leave_the_table(nothing: str) -> None:
     [
         ("{", "not JSON"),
         ("[" * 100_000, "not JSON"),
+        ('{"m": {"input": 1e99999999999999999999}}', "not JSON"),
         ("[]", "not an object"),
         ("0.25", "not an object"),
         ('{"m": 0.25}', "'m' needs input"),

@@ -112,7 +112,7 @@ def _parsed(override: str) -> dict[str, Any]:
         return {}
     try:
         models = json.loads(override, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, InvalidOperation, RecursionError) as error:  # a number beyond bounds
         raise PricesError(f"Prices is not JSON: {error}") from error
     if not isinstance(models, dict):
         raise PricesError('Prices is not an object: {"MODEL": {"input": 0.25, "output": 2}}')
