@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import base64
+import gc
 import threading
 import zlib
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 from botocore.exceptions import ClientError
 
 from batchwatch.archive import Archive, Stored
-from batchwatch.copying import NOTE_EVERY, Copying
+from batchwatch.copying import AT_ONCE, NOTE_EVERY, Copying
 from batchwatch.errors import (
     BadUploadError,
     CutOffError,
@@ -173,8 +175,9 @@ def test_a_worker_that_is_killed_costs_no_more_than_the_parts_since_the_last_not
     class Killed(BaseException):
         pass
 
-    long = Origin(content=b"x" * PART * (NOTE_EVERY + 3), size=PART * (NOTE_EVERY + 3))
-    long.trouble = (PART * (NOTE_EVERY + 2), Killed())  # type: ignore[assignment]
+    parts = NOTE_EVERY + AT_ONCE  # the last of them gathered, but those under way not yet heard of
+    long = Origin(content=b"x" * PART * (parts + 1), size=PART * (parts + 1))
+    long.trouble = (PART * parts, Killed())  # type: ignore[assignment]
     with pytest.raises(Killed):
         tries.copy(long)
 
@@ -457,6 +460,29 @@ def test_a_worker_that_has_lost_its_lease_notes_nothing_and_leaves_nothing_under
     assert [upload.parts for upload in tries.noted if upload] == [0]
     assert tries.body() is None
     assert not [each for each in threading.enumerate() if each.name.startswith("part")]
+
+
+def test_a_try_that_failed_keeps_no_part_in_memory(
+    tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[ref[Exception]] = []
+
+    class Refused(Exception):
+        def __init__(self) -> None:
+            refused.append(ref(self))
+
+    def refuse(*_: object) -> None:
+        raise Refused
+
+    monkeypatch.setattr(Archive, "put_part", refuse)
+    gc.collect()
+    gc.disable()  # it comes by in its own time, which may be after the memory is used up
+    try:
+        tries.interrupted(Origin(), Refused)
+        assert refused
+        assert not [error for error in refused if error()]
+    finally:
+        gc.enable()
 
 
 def test_an_upload_that_s3_drops_while_its_parts_are_sent_is_begun_anew(tries: Tries) -> None:

@@ -159,7 +159,10 @@ class Copying(NamedTuple):
             except Exception:
                 yield from _sent(under_way)
                 raise
-            yield from _sent(under_way)
+            else:
+                yield from _sent(under_way)
+            finally:
+                under_way.clear()  # else errors and parts hold each other in memory, in a circle
 
     def _forget(self, upload: Upload) -> None:
         """Begin anew next time: first in the note, as a dead upload in it would never be left."""
