@@ -467,18 +467,18 @@ def test_a_try_that_failed_keeps_no_part_in_memory(
 ) -> None:
     refused: list[ref[Exception]] = []
 
-    class Refused(Exception):
+    class RefusedError(Exception):
         def __init__(self) -> None:
             refused.append(ref(self))
 
     def refuse(*_: object) -> None:
-        raise Refused
+        raise RefusedError
 
     monkeypatch.setattr(Archive, "put_part", refuse)
     gc.collect()
     gc.disable()  # it comes by in its own time, which may be after the memory is used up
     try:
-        tries.interrupted(Origin(), Refused)
+        tries.interrupted(Origin(), RefusedError)
         assert refused
         assert not [error for error in refused if error()]
     finally:
