@@ -19,6 +19,7 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import base as parameters
 
 import batchwatch.account_poll
+from batchwatch.account_poll import AccountPoll
 from batchwatch.accounts import CACHE_SECONDS
 from batchwatch.crew import AT_ONCE
 from batchwatch.discovery import LONG_SILENCE
@@ -190,6 +191,29 @@ def test_a_poll_ends_in_time_and_names_who_did_not_answer(
 
     assert (line["account"], line["error"]) == ("silent", "TimeoutError")
     assert "AccountsRefused" not in embedded
+
+
+def test_an_account_that_comes_too_late_while_others_are_heard_does_not_count_as_refused(
+    world: World, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, late = Event(), world.clock.now + 1
+    for name in ("a", "b"):
+        company.open(name)
+
+    def clock() -> float:
+        polled = threading.current_thread() is not threading.main_thread()
+        return late if polled and gate.wait(DEADLINE) else world.clock.now
+
+    def hear(*_: object) -> bool:
+        gate.set()
+        _threads_end()
+        return False
+
+    monkeypatch.setattr(AccountPoll, "silent", hear)
+    report = world.runtime.poller._replace(clock=clock).poll(late - 0.9)
+
+    assert {problem.account for problem in report.problems} == {"a", "b"}
+    assert _refused(report) == []
 
 
 class let_go(ExitStack):  # noqa: N801 - reads as a verb

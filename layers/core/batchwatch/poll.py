@@ -55,14 +55,15 @@ class Poller(NamedTuple):
         sooner = stop_at if stop_at == inf else stop_at - min(2, (stop_at - self.clock()) / 5)
         turns = in_turn(accounts, self.clock())
         jobs = {a.name: pool.submit(self._poll_one, a, sooner) for a in turns}
-        wait(jobs.values(), None if stop_at == inf else max(0, stop_at - self.clock()))
+        # Who is done later than this counts as not done.
+        done, _ = wait(jobs.values(), None if stop_at == inf else max(0, stop_at - self.clock()))
         pool.shutdown(wait=False, cancel_futures=True)
-        unreached = {name for name, job in jobs.items() if _unreached(job)}
+        unreached = {name for name, job in jobs.items() if _unreached(job, done)}
         if unreached:
             report.problems.append(Problem(UnreachedError(_no_time(unreached))))
         for name, job in jobs.items():
             if name not in unreached:
-                report += self._heard(name, job)
+                report += self._heard(name, job, done)
         return report
 
     def _poll_one(self, account: Account, stop_at: float) -> Report:
@@ -70,8 +71,8 @@ class Poller(NamedTuple):
             raise UnreachedError
         return self.account_poll.run(account.name, self.openai(account), stop_at)
 
-    def _heard(self, name: str, job: Future[Report]) -> Report:
-        if not job.done():
+    def _heard(self, name: str, job: Future[Report], done: set[Future[Report]]) -> Report:
+        if job not in done:
             slow = TimeoutError("no time was left to hear what became of the poll")
             silent = self.account_poll.silent(name)
             return Report(problems=[Problem(slow, name, whole=silent)])
@@ -80,8 +81,8 @@ class Poller(NamedTuple):
         return job.result()
 
 
-def _unreached(job: Future[Report]) -> bool:
-    return job.cancelled() or (job.done() and isinstance(job.exception(), UnreachedError))
+def _unreached(job: Future[Report], done: set[Future[Report]]) -> bool:
+    return job.cancelled() or (job in done and isinstance(job.exception(), UnreachedError))
 
 
 def _no_time(names: Iterable[str]) -> str:
