@@ -462,6 +462,20 @@ def test_a_worker_that_has_lost_its_lease_notes_nothing_and_leaves_nothing_under
     assert not [each for each in threading.enumerate() if each.name.startswith("part")]
 
 
+def test_nothing_is_under_way_any_more_when_an_upload_is_dropped(tries: Tries) -> None:
+    under_way: list[str] = []
+
+    def look(**_: object) -> None:
+        names = [thread.name for thread in threading.enumerate()]
+        under_way.extend(name for name in names if name.startswith("part"))
+
+    tries.world.runtime.s3.meta.events.register("before-call.s3.AbortMultipartUpload", look)
+
+    tries.interrupted(Origin(size=PART + 1), ShortDownloadError)
+
+    assert (under_way, tries.left) == ([], 0)
+
+
 def test_a_try_that_failed_keeps_no_part_in_memory(
     tries: Tries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
