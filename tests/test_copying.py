@@ -417,8 +417,9 @@ def before_part(tries: Tries, number: int, do: Callable[[], object]) -> None:
     tries.world.runtime.s3.meta.events.register("before-call.s3.UploadPart", called)
 
 
+@pytest.mark.parametrize("content", [CONTENT, CONTENT * 3], ids=["all sent by then", "not all"])
 def test_a_part_that_is_refused_while_the_next_one_is_sent_is_where_the_next_try_begins(
-    tries: Tries,
+    tries: Tries, content: bytes
 ) -> None:
     next_one, refusals = Event(), [ConnectionError("as the test wants")]
     before_part(tries, 4, next_one.set)
@@ -429,12 +430,12 @@ def test_a_part_that_is_refused_while_the_next_one_is_sent_is_where_the_next_try
 
     before_part(tries, 3, refuse)
 
-    assert tries.interrupted(Origin(), ConnectionError)
+    assert tries.interrupted(Origin(content, len(content)), ConnectionError)
     assert tries.upload
-    assert (tries.upload.parts, tries.upload.done) == (2, Tally().add(CONTENT[: 2 * PART]))
-    origin = Origin()
+    assert (tries.upload.parts, tries.upload.done) == (2, Tally().add(content[: 2 * PART]))
+    origin = Origin(content, len(content))
     tries.copy(origin)
-    whole(tries)
+    assert (tries.body(), tries.left) == (content, 0)
     assert origin.read_from == [2 * PART]
 
 
