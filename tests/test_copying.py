@@ -450,6 +450,29 @@ def test_parts_under_way_when_the_time_is_up_count_once_s3_has_them(tries: Tries
     assert tries.upload.parts == 2
 
 
+def test_a_part_that_had_to_wait_until_the_time_was_up_is_not_sent(tries: Tries) -> None:
+    gathered = Event()
+
+    class Watched(Origin):
+        def read(self, start: int = 0) -> Iterator[bytes]:
+            for number, piece in enumerate(super().read(start), 1):
+                if number == (AT_ONCE + 1) * PART // PIECE:
+                    gathered.set()
+                yield piece
+
+    def come_late() -> None:
+        assert gathered.wait(PATIENCE)
+        tries.late_at = 0
+
+    before_part(tries, 1, come_late)
+    content = CONTENT * 2
+
+    assert tries.interrupted(Watched(content, len(content)), OutOfTimeError)
+
+    assert tries.upload
+    assert tries.upload.parts == AT_ONCE
+
+
 def test_a_worker_that_has_lost_its_lease_notes_nothing_and_leaves_nothing_under_way(
     tries: Tries, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,8 +111,7 @@ class Copying(NamedTuple):
                 yield part
             held.append(rest)
             lacks -= len(rest)
-            if self.late():
-                raise OutOfTimeError("the time of this invocation was over")
+            self._must_have_time()
         if lacks < size:
             yield b"".join(held)
 
@@ -154,6 +153,7 @@ class Copying(NamedTuple):
             try:
                 for number, piece in enumerate(pieces, upload.parts + 1):
                     yield from _sent(under_way, but=AT_ONCE - 1)
+                    self._must_have_time()  # that may have taken long
                     put = self.archive.put_part
                     under_way.append(sender.submit(put, self.key, upload.id, number, piece))
             except Exception:
@@ -163,6 +163,10 @@ class Copying(NamedTuple):
                 yield from _sent(under_way)
             finally:
                 under_way.clear()  # else errors and parts hold each other in memory, in a circle
+
+    def _must_have_time(self) -> None:
+        if self.late():
+            raise OutOfTimeError("the time of this invocation was over")
 
     def _forget(self, upload: Upload) -> None:
         """Begin anew next time: first in the note, as a dead upload in it would never be left."""
