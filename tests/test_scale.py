@@ -67,6 +67,16 @@ def test_what_a_next_page_may_show_is_counted_right(
     assert ages.leap(rows(page)) == (newest[0] if sure else None)
 
 
+def test_of_batches_created_at_once_exactly_the_one_shown_is_dropped() -> None:
+    ages, page = Ages({"a": 1, "b": 1, "c": 1}), rows([9, 5])
+
+    assert ages.leap(page) is None  # which one is the next in the list, nobody knows
+    ages.drop(1, "b")
+    assert ages.leap(page) is None
+    ages.drop(1, "c")
+    assert ages.leap(page) == "a"
+
+
 def test_a_part_of_the_table_that_takes_longer_than_a_poll_has_is_gone_through_by_several(
     world: World,
 ) -> None:
