@@ -19,6 +19,7 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import base as parameters
 
 import batchwatch.account_poll
+import batchwatch.poll
 from batchwatch.account_poll import AccountPoll
 from batchwatch.accounts import CACHE_SECONDS
 from batchwatch.crew import AT_ONCE
@@ -191,6 +192,25 @@ def test_a_poll_ends_in_time_and_names_who_did_not_answer(
 
     assert (line["account"], line["error"]) == ("silent", "TimeoutError")
     assert "AccountsRefused" not in embedded
+
+
+def test_an_account_behind_one_that_hangs_is_told_of_and_has_its_turn_in_a_later_poll(
+    world: World, company: Company, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batchwatch.poll, "SIDE_BY_SIDE", 1)
+    gate, hung, fine = Event(), company.open("hung"), company.open("waits")
+    hung.fault("", times=-1, edit=lambda _: gate.wait(DEADLINE))
+    told: list[str] = []
+
+    with let_go(gate):
+        for _ in range(5):
+            report = world.runtime.poller.poll(world.clock.now + 0.1)
+            told += [str(problem.error) for problem in report.problems]
+            assert _refused(report) == []
+            world.clock.now += 60
+
+    assert any("1 accounts, among them waits" in trouble for trouble in told)
+    assert asked(fine)
 
 
 def test_an_account_that_comes_too_late_while_others_are_heard_does_not_count_as_refused(
