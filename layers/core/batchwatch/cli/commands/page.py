@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 import time
 import webbrowser
@@ -123,6 +124,8 @@ def _replace(path: Path, text: bytes) -> None:
     with told_of(path):
         try:
             with new.open("xb") as file:
+                if path.exists():
+                    shutil.copymode(path, new)  # who may not read the old one is not to read it
                 file.write(text)
             new.replace(path)
         finally:
