@@ -206,3 +206,13 @@ def test_a_page_that_can_be_nowhere_is_a_wrong_command_line(tmp_path: Path) -> N
     wrong = [("-o", str(tmp_path)), ("-o", f"{tmp_path}/no/page.html"), ("-o", "-", "--json")]
 
     assert [batchwatch("page", *each).code for each in wrong] == [2, 2, 2]
+
+
+def test_a_page_that_cannot_be_written_is_told_of_by_its_name(tmp_path: Path) -> None:
+    name = "n" * 255  # there is no room for the one beside it
+
+    said = batchwatch("page", "-o", str(tmp_path / name))
+
+    assert said.code == 1
+    assert f"{name} cannot be written: File name too long" in said.err
+    assert [*tmp_path.iterdir()] == []

@@ -9,7 +9,7 @@ import sys
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +83,7 @@ def write_page(  # noqa: PLR0913 - the options of a command
     The file is replaced when the new one is whole; Ctrl-C leaves the old one. With --json one
     object tells of it: path, bytes, batches, jobs, and older (whether older batches are left out).
 
-    Exit code: 0 it is written, however the batches fare; 2 there is no such folder.
+    Exit code: 0 it is written, however the batches fare; 1 it cannot be; 2 there is no such folder.
     """  # noqa: D301 - click reads \b
     path = None if file == _STDOUT else _place(file)
     if path is None and (out.as_json or show):
@@ -128,8 +128,11 @@ def _replace(path: Path, text: bytes) -> None:
                     shutil.copymode(path, new)  # who may not read the old one is not to read it
                 file.write(text)
             new.replace(path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror) from error  # its name is not what was asked
         finally:
-            new.unlink(missing_ok=True)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
 
 
 def _tell(out: Output, path: Path, length: int, said: Overview) -> None:
