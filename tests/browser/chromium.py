@@ -40,7 +40,7 @@ _FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",  # no name leads anywhere
     "--remote-debugging-pipe",
 )
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 
 
 class Look(NamedTuple):
@@ -210,7 +210,9 @@ class Chromium:
     def _next(self, tab: Tab | None) -> dict[str, Any]:
         deadline = time.monotonic() + _PATIENCE
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._answers], [], [], deadline - time.monotonic())
+            ready, _, _ = select.select(
+                [self._answers], [], [], max(0, deadline - time.monotonic())
+            )
             piece = os.read(self._answers, 1 << 20) if ready else b""
             if not piece:
                 raise RuntimeError(f"{self._program[0]} says nothing any more")
@@ -238,7 +240,12 @@ def started(program: str, profile: Path) -> Iterator[Chromium]:
     command = ["bash", "-c", script, "-", program, *_FLAGS, f"--user-data-dir={profile}"]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(  # noqa: S603 - the browser
-        command, pass_fds=(theirs_in, theirs_out), stdin=quiet, stdout=quiet, stderr=quiet
+        command,
+        pass_fds=(theirs_in, theirs_out),
+        stdin=quiet,
+        stdout=quiet,
+        stderr=quiet,
+        env=os.environ | {"TMPDIR": str(profile)},
     )
     os.close(theirs_in)
     os.close(theirs_out)

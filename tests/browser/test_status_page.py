@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,13 +42,16 @@ def hostile() -> Overview:
 
 
 @pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+def tab() -> Iterator[Tab]:
     """One browser for all tests of this file."""
     program = found()
     if program is None:
         assert os.environ.get(REQUIRED) != "required", "there is no chromium on this machine"
         pytest.skip("there is no chromium on this machine")
-    with started(program, tmp_path_factory.mktemp("profile")) as browser:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+        started(program, Path(profile)) as browser,
+    ):
         tab = browser.tab()
         tab.stop_clock(NOW)
         yield tab

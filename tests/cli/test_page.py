@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from batchwatch.batch import Role
+from batchwatch.cli.page.figures import job_needs_you, needs_you
 from batchwatch.cli.page.reading import overview
 from batchwatch.cli.stack import Stack
 from batchwatch.record import Change, File, FileState, Record
@@ -113,6 +115,28 @@ def test_every_outcome_is_a_card_that_says_what_is_wrong_and_what_to_do(world: W
     assert (job.name, job.parts, job.good, older) == ("questions.jsonl", 1, None, False)
 
 
+def test_files_that_do_not_come_and_a_key_that_is_refused_ask_for_somebody(world: World) -> None:
+    said_of = {"completed_at": NOW - 7200, "request_counts": None}
+    for name, moved_at in (("late", NOW - 7200.0), ("soon", NOW - 60.0)):
+        batch = read("completed", id=f"batch_{name}", **said_of)
+        change = Change(batch=batch, status=batch.status, moved_at=moved_at)
+        world.runtime.ledger.write(Record(account=ACCOUNT, batch_id=batch.id), change)
+    world.openai.fault("POST /v1/files", status=401)
+    world.drop("questions.jsonl", asked(3))
+    world.submit()
+
+    said = read_page()
+
+    cards = {card.id: card for card in said.batches}
+    late, soon = cards["batch_late"], cards["batch_soon"]
+    assert (late.standing, late.good, needs_you(late, NOW)) == ("files waiting", None, True)
+    assert "not in the bucket" in late.problems[-1]
+    assert (soon.good, soon.problems) == (True, [])
+    (job,) = said.jobs
+    assert job_needs_you(job, NOW)
+    assert "key" in job.what_next[0]
+
+
 def test_nothing_that_quotes_a_request_and_no_key_is_in_the_file(
     world: World, tmp_path: Path
 ) -> None:
@@ -159,6 +183,7 @@ def test_a_file_is_replaced_when_the_new_one_is_whole(
     world.runtime.ledger.register(ACCOUNT, "batch_new")
     page = tmp_path / "page.html"
     page.write_text("the old one")
+    page.chmod(0o600)
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -173,6 +198,7 @@ def test_a_file_is_replaced_when_the_new_one_is_whole(
     assert (done.code, done.out.split()[:3]) == (0, [str(page), "1", "batch,"])
     assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
     assert "batch_new" in page.read_text()
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
     assert page.stat().st_mtime <= time.time()
 
 
@@ -180,3 +206,13 @@ def test_a_page_that_can_be_nowhere_is_a_wrong_command_line(tmp_path: Path) -> N
     wrong = [("-o", str(tmp_path)), ("-o", f"{tmp_path}/no/page.html"), ("-o", "-", "--json")]
 
     assert [batchwatch("page", *each).code for each in wrong] == [2, 2, 2]
+
+
+def test_a_page_that_cannot_be_written_is_told_of_by_its_name(tmp_path: Path) -> None:
+    name = "n" * 255  # there is no room for the one beside it
+
+    said = batchwatch("page", "-o", str(tmp_path / name))
+
+    assert said.code == 1
+    assert f"{name} cannot be written: File name too long" in said.err
+    assert [*tmp_path.iterdir()] == []

@@ -56,6 +56,12 @@ def test_who_cancelled_a_batch_is_not_told_of_it() -> None:
     assert not figures.needs_you(card(good=False, standing="sent again"), NOW)
 
 
+def test_what_cannot_be_read_is_no_history_however_old_it_is() -> None:
+    odd = card(good=False, standing="unreadable", created=NOW - 90 * DAY, ended=None, seen=None)
+
+    assert figures.needs_you(odd._replace(problems=("in the ledger: files",)), NOW)
+
+
 def _some(number: int, created: float, good: bool | None, total: int, cost: float) -> Card:  # noqa: FBT001 - as a card has it
     return card(number, created=created, good=good, total=total, completed=total // 2, cost=cost)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from batchwatch.cli.page.overview import Sending
 from batchwatch.cli.page.render import LISTED, render
 from batchwatch.notify.wording import clean
 from tests.cli import page_sample
@@ -52,6 +53,9 @@ _ATTRIBUTES = {
     *("type", "autocomplete", "placeholder", "value", "viewbox", "width", "height", "x", "y", "x1"),
     *("x2", "y1", "y2", "cx", "cy", "r", "rx", "d", "dx", "patternunits", "patterntransform"),
 }
+
+
+_AB = str.maketrans("01", "ab")
 
 
 class Page(HTMLParser):
@@ -165,6 +169,20 @@ def test_ten_thousand_batches_take_no_more() -> None:
     assert many < 1.15 * few
 
 
+def test_texts_as_long_as_can_be_leave_a_page_that_can_be_mailed() -> None:
+    absurd = dict.fromkeys(("name", "account", "model", "endpoint", "job"), "<&𝄞" * 200)
+    facts = dict.fromkeys(map(str, range(16)), "<&𝄞" * 200)
+    texts = ["<&𝄞" * 200] * 9
+    cards = [
+        card(each, **absurd, metadata=facts, problems=texts, what_next=texts, good=each % 2 == 0)
+        for each in range(40)
+    ]
+    text = render(overview(cards * 8, jobs=[]))
+
+    assert len(text.encode()) < 600_000
+    assert "older batches are counted above and not listed" in text
+
+
 def test_long_texts_are_cut_so_that_a_page_stays_readable() -> None:
     long = card(1, problems=[f"{number} {LONG}" for number in range(20)], good=False)
     text = render(overview([long._replace(metadata=dict.fromkeys(HOSTILE * 3 + ("a", "b"), LONG))]))
@@ -248,9 +266,39 @@ def test_numbers_that_no_batch_can_have_do_not_break_the_page() -> None:
     never = card(2, created=253_402_300_799.0, ended=1.0, expires=253_402_300_799.0)
     future = card(3, created=NOW + 9 * DAY, ended=NOW, cost=-1.0)
 
-    assert render(overview([absurd, never, future])).endswith("</html>")
+    ages = card(4, good=None, seen=1e18, left=1e300, expires=-1e300)
+
+    assert render(overview([absurd, never, future, ages])).endswith("</html>")
     assert render(overview([card(4)], since=0.0)).endswith("</html>")
     assert render(overview([card(5)], since=NOW + 1)).endswith("</html>")
+
+
+def test_a_job_that_waits_for_somebody_needs_attention() -> None:
+    waits = Sending("job_1", "a.jsonl", "waiting", None, NOW - 60, 3, 1, ("refused",))
+    asks = render(overview(jobs=[waits._replace(what_next=("Look after the key.",))]))
+
+    assert "1 needs you" in asks
+    assert '<p class="next">Look after the key.</p>' in asks
+    assert "Nothing needs you" in render(overview(jobs=[waits]))
+
+
+def test_what_costs_nobody_knows_how_much_is_told_of() -> None:
+    of_day = card(1, model="gpt-5-mini-2025-08-07", priced="gpt-5-mini", cost=1.5)
+    same = card(2, model="gpt-5-mini", priced="gpt-5-mini", cost=0.5)
+    text = render(overview([of_day, same, card(3, model="mine", cost=None)]))
+
+    assert "without 1 batch of unknown cost." in text
+    assert "gpt-5-mini takes 100% of it." in text
+
+
+def test_those_that_are_shown_nowhere_are_not_said_to_be_in_the_list() -> None:
+    bad = [
+        card(each, good=False, standing="failed", problems=(f"because of {each:b}".translate(_AB),))
+        for each in range(300)
+    ]
+    text = render(overview(bad))
+
+    assert "288 more need you. Below are the newest 250 batches" in text
 
 
 def test_every_plot_can_be_read_as_words_and_as_a_table() -> None:

@@ -85,8 +85,9 @@ def test_what_cannot_be_run_is_in_the_runbooks() -> None:
 
 @pytest.mark.skipif(WHY_NOT != "", reason=WHY_NOT)
 def test_the_commands_of_the_runbooks_find_the_trouble_and_mend_it(
-    subtests: pytest.Subtests,
+    subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("batchwatch.cli.mend.mailbox.WAIT", 0)  # the local SQS is one server
     everything = {"Webhooks": "on", "EventBus": "default", "Dashboard": "on"}
     with (
         deployed(**everything) as stack,

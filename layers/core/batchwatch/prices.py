@@ -76,13 +76,18 @@ class Prices(NamedTuple):
         """Which prices these are, for people."""
         return f"OpenAI's list prices of {self.as_of}{self.note}"
 
+    def listed(self, model: str | None) -> str | None:
+        """Return the name by which a model is priced, without its date, say; None if it is not."""
+        return next((name for name in _names(model) if name in self.models), None)
+
     def cost(self, batch: Batch) -> Cost | None:
         """Return what a batch that has ended cost; None where that cannot be told."""
         return self.cost_of(batch.model, batch.usage) if batch.status.terminal else None
 
     def cost_of(self, model: str | None, usage: Usage | None) -> Cost | None:
         """Return what so many tokens of a model cost in a batch; None where that is not known."""
-        rate = next((self.models[n] for n in _names(model) if n in self.models), None)
+        name = self.listed(model)
+        rate = self.models[name] if name else None
         full = rate.of(usage) if rate and usage else None
         return None if full is None else Cost(full * self.discount)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from batchwatch.events import ArchivedFile
     from batchwatch.job_events import JobEventData
 
-_WHEN_SENT = {
+WHEN_SENT = {
     "token_limit": (
         "It is sent again by itself when batches of that model end. If none is under way, a part "
         "has more than the limit: cancel the job, and drop the file with a smaller part_requests."
@@ -112,7 +112,7 @@ def _job_advice(  # noqa: PLR0911 - one each
             )
         case "job waiting":
             usual = "It is sent by itself as soon as that is over."
-            return _WHEN_SENT.get(data.waiting.reason if data.waiting else "", usual)
+            return WHEN_SENT.get(data.waiting.reason if data.waiting else "", usual)
         case "job without success":
             return (
                 f"Most often one mistake is in all of them. {reasons}Mend it, and drop the file "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import sys
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -82,7 +83,7 @@ def write_page(  # noqa: PLR0913 - the options of a command
     The file is replaced when the new one is whole; Ctrl-C leaves the old one. With --json one
     object tells of it: path, bytes, batches, jobs, and older (whether older batches are left out).
 
-    Exit code: 0 it is written, however the batches fare; 2 there is no such folder.
+    Exit code: 0 it is written, however the batches fare; 1 it cannot be; 2 there is no such folder.
     """  # noqa: D301 - click reads \b
     path = None if file == _STDOUT else _place(file)
     if path is None and (out.as_json or show):
@@ -123,10 +124,15 @@ def _replace(path: Path, text: bytes) -> None:
     with told_of(path):
         try:
             with new.open("xb") as file:
+                if path.exists():
+                    shutil.copymode(path, new)  # who may not read the old one is not to read it
                 file.write(text)
             new.replace(path)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror) from error  # its name is not what was asked
         finally:
-            new.unlink(missing_ok=True)
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
 
 
 def _tell(out: Output, path: Path, length: int, said: Overview) -> None:

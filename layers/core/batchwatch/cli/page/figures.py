@@ -20,7 +20,7 @@ _BY_HOUR = 2 * DAY
 """Of a time no longer than that, hours are shown."""
 _RECENT = 7 * DAY
 """How long a batch that ended badly is something to look after; later it is history."""
-_END = 253_402_300_799  # the last second that a date can be made of
+END = 253_402_300_799  # the last second that a date can be made of
 
 
 class Outcome(StrEnum):
@@ -41,6 +41,7 @@ class Outcome(StrEnum):
 
 
 _NUMBER = re.compile(r"[\d,.]*\d")
+_TOLD = 700  # characters of a text that are compared
 _CUT = {"expired", "cancelled", "sent again"}
 _WANTED = {"cancelled", "sent again"}  # somebody asked for it, or it mends itself
 
@@ -56,15 +57,17 @@ def outcome(card: Card) -> Outcome:
 
 def needs_you(card: Card, now: float) -> bool:
     """Whether somebody should look: trouble under way, or a bad end within the last seven days."""
-    if card.good is None:
+    if card.good is None or card.standing == "unreadable":
         return bool(card.problems)
     return not card.good and card.standing not in _WANTED and _recent(card, now)
 
 
 def job_needs_you(job: Sending, now: float) -> bool:
-    """Whether a job was refused or ended badly within the last seven days."""
+    """Whether a job waits for somebody, was refused, or ended badly within the last seven days."""
+    if job.good is None:
+        return bool(job.what_next)
     lately = job.created is None or now - job.created <= _RECENT
-    return job.good is False and job.status not in _WANTED and lately
+    return not job.good and job.status not in _WANTED and lately
 
 
 def _recent(card: Card, now: float) -> bool:
@@ -83,7 +86,7 @@ def alike(cards: Iterable[Card]) -> list[list[Card]]:
     groups: dict[tuple[str, ...], list[Card]] = {}
     for card in cards:
         said = (card.standing, *card.problems, "", *card.what_next)
-        key = tuple(_NUMBER.sub("#", text.replace(card.id, "")) for text in said)
+        key = tuple(_NUMBER.sub("#", text[:_TOLD].replace(card.id, "")) for text in said)
         groups.setdefault(key, []).append(card)
     return list(groups.values())
 
@@ -117,7 +120,7 @@ class Span(NamedTuple):
 
 def spans(overview: Overview) -> list[Span]:
     """Return the days since `since`; hours if they are few, weeks and more if they are too many."""
-    until, since = min(overview.at, _END), max(0, min(overview.since, overview.at))
+    until, since = min(overview.at, END), max(0, min(overview.since, overview.at))
     unit = HOUR if until - since <= _BY_HOUR else DAY
     end = until // unit * unit + unit  # the last one has the present in it
     units = math.ceil((end - since) / unit)
@@ -202,7 +205,7 @@ def histogram(ordered: Sequence[float]) -> Histogram:
 
 
 class Spent(NamedTuple):
-    """What the batches of a model cost: dollars."""
+    """What the batches of a model cost: dollars. Models of one price are one, dates aside."""
 
     model: str
     batches: int
@@ -215,7 +218,7 @@ def by_model(cards: Iterable[Card], most: int = 6) -> list[Spent]:
     costs: dict[str, float] = {}
     for card in cards:
         if card.cost is not None:
-            model = card.model or "no model named"
+            model = card.priced or card.model or "no model named"
             counts[model] += 1
             costs[model] = costs.get(model, 0) + card.cost
     spent = sorted(
@@ -233,6 +236,11 @@ def by_model(cards: Iterable[Card], most: int = 6) -> list[Spent]:
             math.fsum(each.cost for each in others),
         ),
     ]
+
+
+def unpriced(cards: Iterable[Card]) -> int:
+    """Count the batches that have ended with answers, and whose cost is not known."""
+    return sum(card.good is not None and card.cost is None and card.completed > 0 for card in cards)
 
 
 class Segment(NamedTuple):

@@ -29,6 +29,7 @@ class Card(NamedTuple):
     stages     where it has been, by OpenAI's clock
     archived   when the last file came into the bucket, None where that is not known
     problems   what is wrong, a line each, the worst first; empty if nothing is
+    priced     by which name its model has the price that `cost` rests on
     left       seconds that its requests will still take, by its pace until `seen`
     total, completed, failed   requests
     """
@@ -59,10 +60,14 @@ class Card(NamedTuple):
     what_next: Sequence[str]
     metadata: Mapping[str, str]
     job: str | None
+    priced: str | None = None
 
 
 class Sending(NamedTuple):
-    """A dropped file: how many of its parts are done, and why it waits or was refused."""
+    """A dropped file: how many of its parts are done, and why it waits or was refused.
+
+    `what_next` is empty while it goes on by itself.
+    """
 
     id: str
     name: str
@@ -72,6 +77,7 @@ class Sending(NamedTuple):
     parts: int
     done: int
     problems: Sequence[str]
+    what_next: Sequence[str] = ()
 
 
 class Overview(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from batchwatch.cli.page.figures import DAY, HOUR, Outcome
+from batchwatch.cli.page.figures import DAY, END, HOUR, Outcome
 from batchwatch.notify.wording import duration, number
 
 if TYPE_CHECKING:
@@ -94,15 +94,20 @@ def scale(top: float, say: Callable[[float], str], floor: float = 0) -> Markup:
     return drawn
 
 
+def moment(at: float) -> datetime:
+    """Return a time as a date; the nearest there is, where clocks or providers tell of none."""
+    return datetime.fromtimestamp(min(max(0, at), END), tz=UTC)
+
+
 def day(at: float) -> str:
     """`3 Nov`."""
-    date = datetime.fromtimestamp(at, tz=UTC)
+    date = moment(at)
     return f"{date.day} {date:%b}"
 
 
 def hour(at: float) -> str:
     """`14:00`."""
-    return f"{datetime.fromtimestamp(at, tz=UTC):%H:%M}"
+    return f"{moment(at):%H:%M}"
 
 
 def occasion(span: Span) -> str:

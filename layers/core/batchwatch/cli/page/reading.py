@@ -15,10 +15,12 @@ from batchwatch.batch import Role
 from batchwatch.cli.follow.progress import of_job
 from batchwatch.cli.look import detail, view
 from batchwatch.cli.page.overview import Card, Overview, Sending, Stored
+from batchwatch.notify.advice import WHEN_SENT
 from batchwatch.notify.digest import title
 from batchwatch.notify.wording import clean, number, plural
 from batchwatch.submit.inbox import INBOX
 from batchwatch.submit.job import FINAL, PartState
+from batchwatch.submit.unrun import Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,6 +42,11 @@ _LINES = 5
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,60}")  # anything else is no code, and may be a quotation
 _JOB_ID = re.compile(r"job_[0-9a-f]{24}")
 _AT_ONCE = 100
+_LATE = 3600
+"""Seconds after its end from which on a batch whose files are not in the bucket is in trouble."""
+_WAITS = "files waiting"
+_OF_SOMEBODY = {Why.ACCOUNT_REFUSED, Why.FORBIDDEN}
+"""What a job waits for that does not come by itself."""
 
 
 def overview(  # noqa: PLR0913 - one each
@@ -59,7 +66,7 @@ def overview(  # noqa: PLR0913 - one each
     """
     accounts = [account] if account else stack.catalogue.accounts()
     rows, older = _rows(stack.catalogue, accounts, since, limit, seen)
-    cards = [_card(row, stack.prices) for row in rows]
+    cards = [_card(row, stack.prices, at) for row in rows]
     return Overview(
         stack=stack.name,
         region=stack.client("cloudformation").meta.region_name,
@@ -107,23 +114,24 @@ def _key(row: Row) -> tuple[str, str]:
     return row.known.account, row.known.batch_id
 
 
-def _card(row: Row, prices: Prices) -> Card:
+def _card(row: Row, prices: Prices, at: float) -> Card:
     known, batch = row.known, row.known.batch
     counts = batch.counts if batch else None
     usage = batch.usage if batch else None
     cost = prices.cost(batch) if batch else None
     job = view.job_of(known)
     unreadable = row.trouble is not None
+    waits = not unreadable and _waits(known, at)
     return Card(
         id=_id(known),
         account=clean(known.account),
         name=title(batch) if batch else _id(known),
         status=view.UNREADABLE if unreadable else clean(view.status_of(known), _SHORT),
-        standing=view.UNREADABLE if unreadable else detail.standing(known),
-        good=False if unreadable else _good(known),
+        standing=view.UNREADABLE if unreadable else _WAITS if waits else detail.standing(known),
+        good=False if unreadable else None if waits else _good(known),
         created=known.created_at,
         ended=_ended(known),
-        expires=batch.expires_at if batch else None,
+        expires=batch.expires_at if batch and not known.terminal else None,
         seen=known.progressed_at or None,
         stages=detail.stages(batch) if batch else [],
         archived=None,  # the ledger does not note it
@@ -137,10 +145,13 @@ def _card(row: Row, prices: Prices) -> Card:
         tokens_out=usage.output_tokens if usage else None,
         cost=None if cost is None else float(cost.dollars),
         files=[_stored(role, file) for role, file in known.files.items()],
-        problems=[f"in the ledger: {row.trouble}"] if unreadable else _problems(known),
-        what_next=["Mend or delete that item of the table."] if unreadable else _what_next(known),
+        problems=[f"in the ledger: {row.trouble}"] if unreadable else _problems(known, waits=waits),
+        what_next=["Mend or delete that item of the table."]
+        if unreadable
+        else _what_next(known, waits=waits),
         metadata=_metadata(batch) if batch else {},
         job=job[0] if job else None,
+        priced=prices.listed(batch.model) if batch else None,
     )
 
 
@@ -164,6 +175,16 @@ def _good(known: Record) -> bool | None:
     return view.good(known) and not view.incomplete(known)
 
 
+def _waits(known: Record, at: float) -> bool:
+    """Whether its files, or some of them, should long be in the bucket."""
+    copying = known.terminal and not (known.archived or known.lost or view.incomplete(known))
+    return copying and at - _seen_to_end(known) > _LATE
+
+
+def _seen_to_end(known: Record) -> float:
+    return max(known.moved_at, (known.batch and known.batch.status_at) or 0)
+
+
 def _ended(known: Record) -> float | None:
     if known.lost:
         return known.lost_at
@@ -175,13 +196,16 @@ def _stored(role: Role, file: File) -> Stored:
     return Stored(role.value, file.state.value, file.bytes, lines)
 
 
-def _problems(known: Record) -> list[str]:
+def _problems(known: Record, *, waits: bool) -> list[str]:
     """Return what is wrong, but for the texts of validation errors."""
     batch = known.batch
     silent = batch.model_copy(update={"errors": None}) if batch else None
     told = detail.problems(known.model_copy(update={"batch": silent}), ())
     since = detail.at(max(known.progressed_at, known.moved_at) or known.created_at)
     stalled = f"stalled: nothing has changed since {since}"
+    if waits:
+        since = detail.at(_seen_to_end(known))
+        told.append(f"it ended at {since}, and its files are not in the bucket yet")
     return _refusals(batch) + [stalled if text == "stalled" else text for text in told]
 
 
@@ -204,10 +228,12 @@ def _where(lines: list[int | None]) -> str:
     return f"{times}, in line{'s' * (len(known) > 1)} {named}" if known else times
 
 
-def _what_next(known: Record) -> list[str]:
+def _what_next(known: Record, *, waits: bool) -> list[str]:
     texts = detail.what_next(known)
     if known.batch and known.batch.errors and known.batch.errors.data:
         texts.append(f"To read what OpenAI says: batchwatch show {_id(known)}")
+    if waits:
+        texts.insert(0, "What stands in the way is found by batchwatch doctor.")
     return texts
 
 
@@ -249,7 +275,13 @@ def _sending(job: Job) -> Sending:
         parts=len(job.parts),
         done=sum(part.state in FINAL for part in job.parts),
         problems=_job_problems(job),
+        what_next=_asked_of_you(job),
     )
+
+
+def _asked_of_you(job: Job) -> list[str]:
+    waits = job.waiting in _OF_SOMEBODY and view.status_of_job(job) == "waiting"
+    return [WHEN_SENT[job.waiting]] if job.waiting and waits else []
 
 
 def _job_problems(job: Job) -> list[str]:

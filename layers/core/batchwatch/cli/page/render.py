@@ -8,7 +8,6 @@ turns the direction or cannot be seen.
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -32,8 +31,19 @@ LISTED, URGENT, RUNNING, JOBS = 250, 12, 40, 20
 """How many batches, at most, are listed; shown as in need of somebody; as under way; and jobs."""
 
 
+_MOST, _FEW = 600_000, 10
+"""Bytes of a page; so many batches are listed even where that makes it larger."""
+
+
 def render(overview: Overview) -> str:
-    """Return the page as HTML."""
+    """Return the page as HTML; fewer batches are listed where their texts are long."""
+    few = LISTED
+    while len((text := _rendered(overview, few)).encode(errors="replace")) > _MOST and few > _FEW:
+        few //= 2
+    return text
+
+
+def _rendered(overview: Overview, few: int) -> str:
     style, script = _part("style.css"), _part("script.js")
     return _template().render(
         overview=overview,
@@ -41,7 +51,7 @@ def render(overview: Overview) -> str:
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         policy=policy(style, script),
-        **_parts(overview),
+        **_parts(overview, few),
     )
 
 
@@ -62,7 +72,7 @@ def _part(name: str) -> str:
     return files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
 
 
-def _parts(overview: Overview) -> dict[str, Any]:
+def _parts(overview: Overview, few: int) -> dict[str, Any]:
     now = overview.at
     urgent = [card for card in overview.batches if figures.needs_you(card, now)]
     urgent.sort(key=figures.urgency)
@@ -71,7 +81,7 @@ def _parts(overview: Overview) -> dict[str, Any]:
     jobs = [job for job in overview.jobs if figures.job_needs_you(job, now)]
     within = figures.within(overview)
     well = sum(figures.outcome(card) is Outcome.WELL for card in within)
-    listed = overview.batches[:LISTED]
+    listed = overview.batches[:few]
     return {
         "headline": words.headline(len(urgent) + len(jobs), len(running), well, overview),
         "urgent": figures.alike(urgent)[:URGENT],
@@ -131,7 +141,7 @@ def _plots(overview: Overview, within: Sequence[Card]) -> list[Plot]:
     if ordered := figures.durations(within):
         shown.append(_durations(ordered))
     if any(span.cost for span in spans):
-        title, told = f"Cost by {by}", words.told_of_cost(spans)
+        title, told = f"Cost by {by}", words.told_of_cost(spans, figures.unpriced(within))
         rows = [(words.span_label(s), plots.dollars(s.cost)) for s in some if s.cost]
         drawn = plots.cost_by_day(spans, title, told)
         shown.append(Plot(title, told, drawn, (by, "cost"), rows))
@@ -188,4 +198,4 @@ def _template() -> Template:
 
 
 def _iso(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, tz=UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{plots.moment(at):%Y-%m-%dT%H:%M:%SZ}"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from batchwatch.cli.page.figures import DAY, HOUR, Outcome, percentile
-from batchwatch.cli.page.plots import day, dollars, hour, occasion, share
+from batchwatch.cli.page.plots import day, dollars, hour, moment, occasion, share
 from batchwatch.notify.wording import clean, duration, number, plural, size
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def period(overview: Overview) -> str:
 
 def when(at: float, now: float) -> str:
     """`22 Nov, 03:01`; with its year where that is another one."""
-    date, today = (datetime.fromtimestamp(each, tz=UTC) for each in (at, now))
+    date, today = map(moment, (at, now))
     year = f" {date.year}" if date.year != today.year else ""
     return f"{date.day} {date:%b}{year}, {date:%H:%M}"
 
@@ -109,12 +108,13 @@ def _whole(text: str) -> str:
     return text.replace(" ", "\u00a0")  # not to be broken at the end of a line
 
 
-def told_of_cost(spans: Sequence[Span]) -> str:
-    """Sum up what was spent."""
+def told_of_cost(spans: Sequence[Span], unpriced: int) -> str:
+    """Sum up what was spent, but for batches without a price."""
     total = sum(span.cost for span in spans)
     most = max(spans, key=lambda span: span.cost)
     dearest = f", most {occasion(most)} ({dollars(most.cost)})" if len(spans) > 1 else ""
-    return f"{dollars(total)} in all{dearest}."
+    lack = f"; without {plural(unpriced, 'batch')} of unknown cost" if unpriced else ""
+    return f"{dollars(total)} in all{dearest}{lack}."
 
 
 def told_of_models(spent: Sequence[Spent]) -> str:
