@@ -84,7 +84,10 @@ def granted() -> set[str]:
     return {one for said in actions for one in ([said] if isinstance(said, str) else said)}
 
 
-def test_every_command_does_what_its_help_says(tmp_path: Path, subtests: pytest.Subtests) -> None:
+def test_every_command_does_what_its_help_says(
+    tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batchwatch.cli.mend.mailbox.WAIT", 0)  # the local SQS is one server
     with deployed() as stack:
         person = Person(stack, "operator", ("ReadersPolicy", "OperatorsPolicy"))
         done, slow = stack.openai.add(BRIEF), stack.openai.add(SLOW)
