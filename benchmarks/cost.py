@@ -160,9 +160,10 @@ def amounts(
     """How much of what a month takes with so many open batches, by line."""
     quiet = looks[0]
     scale = max(1, size / quiet.open)  # of a smaller number than was measured, as much as of that
-    moved = life.changes / _POLLS_OF_A_LIFE  # of the batches that changes from poll to poll
     seconds, seconds_few = (lambda_seconds(look, fixed.poller, latency) for look in looks)
-    seconds += (seconds_few - seconds) * moved / _FEW
+    of_changes = (seconds_few - seconds) / _FEW / _POLLS_OF_A_LIFE  # if one of a life is in a poll
+    noting, telling = of_changes * life.progress, of_changes * (life.changes - life.progress)
+    polling = POLLS * scale * fixed.poller
     lives = size * GENERATIONS
     table = life.item_bytes * lives  # the table keeps every item; this is a month of them
     s3 = {name: count for name, count in life.calls.items() if name.startswith("s3.")}
@@ -184,16 +185,18 @@ def amounts(
             "log of Submitter": (POLLS * poll_log, "log_gigabyte"),
         },
         WATCHING: {
-            "Poller, running": (POLLS * seconds * scale * fixed.poller, "lambda_second"),
+            "Poller, asking": (polling * seconds, "lambda_second"),
             "ledger, read by polls": (POLLS * quiet.read_units * scale, "dynamodb_read"),
             "ledger, looked through daily": (table / 4096 * GENERATIONS, "dynamodb_read"),
             "log of Poller": (POLLS * poll_log, "log_gigabyte"),
         },
         PROGRESS: {
+            "Poller, noting it": (polling * noting, "lambda_second"),  # as if it were told
             "progress, read": (lives * life.progress_read_units, "dynamodb_read"),
             "progress, written": (lives * life.progress_write_units, "dynamodb_write"),
         },
         EVENTS: {
+            "Poller, telling": (polling * telling, "lambda_second"),
             "ledger, read": (lives * life.read_units, "dynamodb_read"),
             "ledger, written": (lives * life.write_units, "dynamodb_write"),
             "ledger, kept": (table / 1e9, "dynamodb_gigabyte"),

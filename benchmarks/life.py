@@ -51,7 +51,8 @@ class Life(NamedTuple):
     """What one batch takes beyond the polls in which nothing of it changes.
 
     changes         polls in which something was written
-    progress_…      units of those that only noted progress; not in the others
+    progress        of these, polls that only noted progress
+    progress_…      units of those; not in the others
     calls           to AWS, by service and operation
     item_bytes      its item at the end
     poll_log_bytes  what one quiet poll logs
@@ -60,6 +61,7 @@ class Life(NamedTuple):
 
     events: int
     changes: int
+    progress: int
     progress_read_units: float
     progress_write_units: float
     calls: dict[str, int]
@@ -94,6 +96,7 @@ def live() -> Life:
         return Life(
             len(world.messages()),
             len(writing),
+            len(only_progress),
             noted_reads,
             noted_writes,
             whole.calls,

@@ -33,6 +33,7 @@ FEW = Figure(OURS, 1000, 0.01, 14, 9.0, 80_000_000, writes=20, calls={"sns": 80}
 LIFE = Life(
     events=5,
     changes=7,
+    progress=4,
     progress_read_units=2,
     progress_write_units=6,
     calls={"sns.Publish": 5, "s3.PutObject": 7, "s3.HeadObject": 1},
@@ -96,9 +97,10 @@ def test_a_month_is_what_polls_and_lives_take() -> None:
     polls, lives = 43_800, 1000 * 730 / 24
 
     quiet, few = 14 * LATENCY + 0.1 / (0.5 / 1.769), 14 * LATENCY + 0.2 / (0.5 / 1.769) + 0.1
-    # 7 of 1,440 polls find a change: of a thousand batches 0.486 % change from poll to poll.
-    seconds = quiet + (few - quiet) * 0.486111
-    assert month["Poller, running"][0] == pytest.approx(polls * seconds * 0.5)
+    # 4 of 1,440 polls find progress, 3 a transition; the look with a few has 1 % of them.
+    assert month["Poller, asking"][0] == pytest.approx(polls * quiet * 0.5)
+    assert month["Poller, noting it"][0] == pytest.approx(polls * (few - quiet) * 4 / 14.4 * 0.5)
+    assert month["Poller, telling"][0] == pytest.approx(polls * (few - quiet) * 3 / 14.4 * 0.5)
     assert month["ledger, read by polls"][0] == polls * 18
     assert month["ledger, written"][0] == pytest.approx(lives * 80)
     assert month["progress, written"][0] == pytest.approx(lives * 6)
