@@ -95,7 +95,7 @@ def test_the_accounts_that_cannot_be_used_are_named_beside_the_metric(
     embedded = embedded_in(capsys, Report(problems=problems))
 
     assert embedded["AccountsRefused"] == [4]
-    assert embedded["accounts_refused"] == ["a", "b", "gone", "…"]
+    assert embedded["accounts_refused"] == ["(secret)", "a", "b", "gone"]
     assert "sk-in" not in json.dumps(embedded)
 
 

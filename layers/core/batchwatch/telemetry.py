@@ -100,17 +100,19 @@ def _about(heard: Heard) -> dict[str, object]:
     }
 
 
-def _shown(name: str | None) -> str | None:
+def _shown(name: str | None, instead: str = "…") -> str | None:
     """Show an id or a name, unless it is something else that came into its place."""
     try:
         return name and without_keys(safe_id(name))
     except UnsafeIdError:
-        return "…"
+        return instead
 
 
 def _refused(report: Report) -> list[str]:
-    """The accounts that cannot be used as a whole; "…" for one that has no name."""
-    return sorted({_shown(p.account) or "…" for p in report.problems if _of_account(p)})
+    """The accounts that cannot be used as a whole; "(secret)" for one that has no name."""
+    nameless = "(secret)"  # plain, as metrics are written in ASCII
+    problems = (problem for problem in report.problems if _of_account(problem))
+    return sorted({_shown(p.account, nameless) or nameless for p in problems})
 
 
 def _of_account(problem: Problem) -> bool:
