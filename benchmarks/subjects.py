@@ -83,8 +83,8 @@ SUBJECTS: Mapping[str, Subject] = {
                 "type": _counts,
                 "metavar": "N,N",
                 "help": "how many are open, among 20 %% more (20,100,1000; with --accounts, 5 "
-                "each); 10000 takes ten minutes more; of more than these, two polls in which "
-                "nothing changes",
+                "each); 10000 takes some fifteen minutes more; of more than 10000, our poller is "
+                "asked for two polls in which nothing changes",
             },
             "--accounts": {
                 "type": _count,
@@ -221,7 +221,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "ticks": Subject(
         help="what a tick of Submitter takes with many open jobs",
         about="Reads of both tables, and seconds of a processor, of one tick at which nothing has "
-        "changed, by the number of open jobs; in memory.",
+        "changed, by the number of open jobs, of three live parts each; in memory.",
         measure=lambda given: [ticks.measure(given.jobs)],
         show=ticks.show,
         options={

@@ -64,9 +64,17 @@ def _tick(world: World, meter: Meter, jobs: int) -> Tick:
 
 def show(ticks: Sequence[Tick]) -> None:
     """Print a table."""
+    print(
+        "One tick of Submitter at which nothing has changed; each job has three parts, all of them"
+        " live.\nReads: calls to DynamoDB, of jobs and of batches, and what they are charged for;"
+        " processor: seconds, the\nstand-in of AWS included; waiting: seconds that the reads"
+        " would take in Lambda, at 10 ms each"
+    )
     rows = [
         [f"{t.jobs:,}", f"{t.reads:,}", f"{t.read_units:,.0f}", f"{t.busy:.1f}",
          f"{t.reads * A_CALL:.1f}"]
         for t in ticks
     ]  # fmt: skip
-    print_table(("jobs", "reads", "units", "busy", "waiting, at 10 ms"), [rows], words=[])
+    print_table(
+        ("open jobs", "reads", "read units", "processor, s", "waiting, s"), [rows], words=[]
+    )

@@ -20,7 +20,7 @@ NAMES = {
     "streaming": "httpx stream, upload_fileobj",
     "whole": "SDK's content().read(), put_object",
 }
-_CALM = ("file", "who", "seconds", "MB/s", "x", "from … to", "busy", "peak memory", "object")
+_CALM = ("file", "who", "seconds", "MB/s", "x", "x from … to", "busy", "peak memory", "object")
 _WITH_CUTS = ("cuts", "who", "tries that failed", "moved", "object")
 _ALWAYS = -1
 _CUT_AT = 0.4  # of the file
@@ -95,7 +95,8 @@ class _Table:
         there, served = self._store.take(key), self._origin.ask("served")
         whole = there == (self._size, self._crc32)
         left = "whole" if whole else "short" if there else "none"
-        print(f"{who}, {show_size(self._size)}: {took['seconds']:.1f} s", file=sys.stderr)
+        what = show_size(self._size) + (f", cuts: {cuts.name}" if cuts.times else "")
+        print(f"{what}: {NAMES[who]}: {took['seconds']:.1f} s", file=sys.stderr, flush=True)
         return Run(who, self._size, cuts.name, **took, served=served, object=left)
 
 
@@ -111,11 +112,15 @@ def show(figures: dict[str, Any]) -> None:
     calm = [run for run in runs if run.cuts == NONE.name]
     sizes = sorted({run.size for run in calm})
     print(
-        "A file copied from OpenAI to S3; x: times the simplest stream's speed;"
-        " busy: seconds of a processor"
+        "A file copied from OpenAI to S3; medians, of memory the most; x: times the simplest stream's speed in the same"
+        " turn, and its\nsmallest and largest; busy: seconds of a processor; object: what is in the"
+        " bucket after it"
     )
     print_table(_CALM, [_rows(calm, size) for size in sizes], words=["who", "object"])
-    print("With cuts; moved: what OpenAI sent, against the size of the file")
+    print(
+        f"With cuts, {_CUT_AT:.0%} into the file; moved: what OpenAI sent, in sizes of the file;"
+        " object: what is in the bucket in the end"
+    )
     groups = [[_row_of_cut(run) for run in runs if run.cuts == cuts.name] for cuts in CUTS]
     print_table(_WITH_CUTS, groups, words=["cuts", "who", "tries that failed", "object"])
 
