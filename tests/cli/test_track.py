@@ -97,6 +97,10 @@ def test_what_looks_like_no_batch_or_no_account_is_not_taken_unseen(world: World
     assert said.code == 0
     assert len(said.out.splitlines()) == 2
     assert "'elsewhere'" in said.err
+    assert "batchwatch list --status open --account elsewhere" in said.err
+    assert "msgbatch_1" not in batchwatch("list", "--all").out
+    assert "msgbatch_1" in batchwatch("list", "--status", "open", "-a", "elsewhere").out
+    assert "give --account" in batchwatch("show", f"batch_{'0' * 32}").err
     assert world.runtime.ledger.get("elsewhere", "msgbatch_1").open
 
 

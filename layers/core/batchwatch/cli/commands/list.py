@@ -48,7 +48,10 @@ def show_list(  # noqa: PLR0913 - one each
     account: Annotated[
         str | None,
         typer.Option(
-            "--account", "-a", metavar="NAME", help="Only of this account. [default: all]"
+            "--account",
+            "-a",
+            metavar="NAME",
+            help="Only of this account. [default: all of which anything was ever told]",
         ),
     ] = None,
     metadata: Annotated[

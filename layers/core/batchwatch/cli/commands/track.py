@@ -73,7 +73,8 @@ def track(
     if name not in accounts:
         out.note(
             f"warning: nothing was ever told of an account {name!r}; if the secret does not "
-            "have it, nobody polls it"
+            "have it, nobody polls it; until it is polled, only what is given --account sees it: "
+            + stack.command("list", "--status", "open", "--account", name)
         )
     for each in wanted:
         there = known.get(each)

@@ -41,7 +41,8 @@ class Catalogue:
     def accounts(self) -> list[str]:
         """Every account of which anything was told or archived; the usual one before that.
 
-        The secret would know them, too; but it holds the keys, and nobody needs to read those.
+        The secret would know them, too; but it holds the keys, and nobody needs to read those. One
+        under whose name batches were only registered is not among them: it would take a scan.
         """
         told = self._folders("events/")
         kept = (name.removeprefix("account=") for name in self._folders("batches/"))

@@ -28,4 +28,8 @@ def way_out(unknown: Sequence[str], account: str | None, command: Callable[..., 
             " batchwatch list and batchwatch jobs show them"
         )
     of = ("--account", account) if account else ()
-    return f"if OpenAI has it, put it under watch: {command('track', *of, *unknown[:_NAMED])}"
+    track = command("track", *of, *unknown[:_NAMED])
+    advice = f"if OpenAI has it, put it under watch: {track}"
+    if account:
+        return advice
+    return f"{advice}; if it is, under an account of which nothing was ever told: give --account"
