@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from threading import Event
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from batchwatch.account import Account
 from batchwatch.cli.checks import deployment, secret, webhook
 from batchwatch.cli.checks.finding import Check, Finding, State, examined
+from batchwatch.cli.checks.runbook import ALARM_OF, LINES
 from batchwatch.cli.checks.visit import Visit
 from batchwatch.cli.stack import Stack
 from batchwatch.errors import (
@@ -19,6 +21,8 @@ from batchwatch.errors import (
     RateLimitedError,
 )
 from local.simulator.wire import json_answer, serving
+from tests.operations import TEXT
+from tests.test_template import ALARMS
 from tests.world import KEY
 
 
@@ -80,6 +84,17 @@ def test_the_status_of_the_stack_is_judged(status: str, state: State) -> None:
 
     assert [found.state for found in deployment.deployed(visit)] == [state]
     assert [found.state for found in deployment.clock(visit)] == [State.NOT_CHECKED]
+
+
+def test_what_tells_why_an_alarm_rings_is_what_its_runbook_asks() -> None:
+    told = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##)", TEXT, re.MULTILINE | re.DOTALL))
+
+    assert {*LINES} == {*ALARMS}
+    assert {*ALARM_OF.values()} <= {*ALARMS}
+    for alarm, lines in LINES.items():
+        assert f"`aws logs tail LOG_GROUP {lines}`" in " ".join(told[alarm].split())
+    for queue, alarm in ALARM_OF.items():
+        assert f"`batchwatch redrive {queue} --drop-unreadable`" in told[alarm]
 
 
 def test_a_check_that_breaks_is_a_problem_of_its_own() -> None:

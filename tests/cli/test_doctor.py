@@ -80,8 +80,12 @@ def test_what_is_out_of_order_is_named_with_the_way_to_mend_it(clinic: Clinic) -
     assert found["last poll"]["found"] == "none for 2 h"
     assert found["log"]["found"].endswith("lately default: it did not answer")
     assert YOU in found["email"]["found"]
-    assert found["alarms"]["way_out"].startswith("see why: aws logs tail ")
+    assert found["alarms"]["way_out"] == (
+        "see why: aws logs tail log --since 1h --filter-pattern '?ERROR ?Task';"
+        " what to do: docs/operations.md, NoPolls"
+    )
     assert "1 message" in found["dead letters of archive"]["found"]
+    assert found["dead letters of archive"]["way_out"].startswith("see what: batchwatch redrive a")
     assert found["archive"]["way_out"].startswith("batchwatch archive batch_")
     assert set(found["stack"]) == {"check", "state", "found", "way_out"}
 
@@ -182,6 +186,22 @@ _ASKED = (
     "sns.ListSubscriptionsByTopic",
     "sqs.GetQueueAttributes",
 )
+
+
+def test_an_account_that_left_the_secret_with_batches_under_way_is_named(clinic: Clinic) -> None:
+    world = clinic.world
+    world.batch(BRIEF)
+    world.poll()
+    accounts = {"other": {"api_key": KEY, "base_url": world.openai.base_url}}
+    world.put_secret(json.dumps({"accounts": accounts}))
+
+    code, found = _doctor()
+
+    assert code == 1
+    assert (
+        found["account default"]["found"] == "1 batch with work left, but it is not in the secret"
+    )
+    assert "--status open -a default" in found["account default"]["way_out"]
 
 
 def test_a_clock_that_is_off_is_why_aws_refuses(clinic: Clinic) -> None:

@@ -35,6 +35,7 @@ WHY_NOT = why_not()
 NOT_HERE = {
     "aws sqs start-message-move-task --source-arn ARCHIVE_DEAD_LETTERS_ARN"
     " --destination-arn ARCHIVE_QUEUE_ARN": "Debian's CLI and the local AWS do not know it",
+    "aws sqs purge-queue --queue-url RELAY_DEAD_LETTERS_URL": "others are looked for in it",
     "batchwatch doctor --webhook": "the local AWS has the address of a function for its name only",
 }
 """What cannot be run here, and why."""
@@ -57,7 +58,9 @@ BAD_NEWS = {
     "batchwatch redrive archive",
     "batchwatch redrive archive --send-back",  # one of them nobody can read
     "batchwatch redrive inbox",
+    "batchwatch redrive inbox --send-back",
     "batchwatch redrive notify",
+    "batchwatch redrive notify --send-back",
     "batchwatch redrive relay",
     "batchwatch redrive relay --send-back",
 }
@@ -119,7 +122,8 @@ def test_the_commands_of_the_runbooks_find_the_trouble_and_mend_it(
 
 def by_hand(person: Person, line: str) -> Typed:
     """Type a command of ours; nobody is there to say yes."""
-    said = person(line.removeprefix("batchwatch ") + " --yes" * ("--" in line))
+    asks = re.search("--(send-back|drop)", line) is not None
+    said = person(line.removeprefix("batchwatch ") + " --yes" * asks)
     return Typed(said.code, said.out + said.err)
 
 
@@ -185,10 +189,10 @@ def die(stack: Stack, batch: str) -> None:
     stack.messages += stack.listener.news()
     event = stack.messages[0]
     order = json.dumps({"account": ACCOUNT, "batch_id": batch})
-    letters = {"Archive": [order, "?"], "Inbox": [json.dumps({"job": "job_gone"})]}
-    letters |= {"Notify": [event], "Relay": [event, "?"]}
+    letters = {"Archive": [order], "Inbox": [json.dumps({"job": "job_gone"})]}
+    letters |= {"Notify": [event], "Relay": [event]}
     for queue, bodies in letters.items():
-        for body in bodies:
+        for body in [*bodies, "?"]:
             url = stack.service.outputs[f"{queue}DeadLettersUrl"]
             stack.sqs.send_message(QueueUrl=url, MessageBody=body)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from batchwatch.cli.checks.finding import Finding, State
+from batchwatch.cli.checks.runbook import why
 from batchwatch.cli.checks.visit import LONGEST_SKEW, off
 from batchwatch.notify.wording import clean, duration, plural
 
@@ -74,8 +75,7 @@ def last_poll(visit: Visit) -> Iterator[Finding]:
     at = _by_metric(visit, now)
     if at is None or now - at > allowed:
         at = max((line[0] for line in _lines(visit, "polled", now - allowed)), default=at)
-    log = visit.stack.outputs.get("LogGroup", "LOG_GROUP")
-    way_out = f"see why: aws logs tail {log} --since 1h"
+    way_out = why(visit, "NoPolls")
     if at is not None and now - at <= allowed:
         yield Finding(name, State.OK, f"{duration(now - at)} ago")
     elif now - visit.deployed_at < _SETTLING:
@@ -95,7 +95,8 @@ def set_aside(visit: Visit) -> Iterator[Finding]:
     said = max(lines, key=lambda line: line[0])[1]
     about = said.get("batch_id") or said.get("account") or "the secret"
     found = f"{plural(len(lines), 'line')} `set aside`, lately {clean(about)}: "
-    way_out = f"""aws logs tail {visit.stack.output("LogGroup")} --filter-pattern '"set aside"'"""
+    log = visit.stack.output("LogGroup")
+    way_out = f"aws logs tail {log} --since 1h --filter-pattern '\"set aside\"'"
     yield Finding(name, State.WARNING, found + clean(said.get("reason", "?")), way_out)
 
 

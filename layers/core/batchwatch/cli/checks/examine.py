@@ -38,6 +38,7 @@ def _checks(stack: Stack, *, test_event: bool) -> list[Check]:
         Check("log", deployment.set_aside),
         Check("secret", secret.secret),
         Check("keys", secret.keys),
+        Check("accounts", secret.left_behind),
         Check("webhook", webhook.address),
         *([Check("webhook's answer", webhook.test_event)] if test_event else []),
         Check("email", listeners.email),

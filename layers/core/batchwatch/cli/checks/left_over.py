@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from batchwatch.cli.checks.finding import Check, Finding, State
+from batchwatch.cli.checks.runbook import ALARM_OF, why
 from batchwatch.notify.wording import clean, duration, number, plural
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ def queues(stack: Stack) -> list[Check]:
 
 def _dead(output: str, visit: Visit) -> Iterator[Finding]:
     """Count the messages that were given up."""
-    name = f"dead letters of {output.removesuffix(_DEAD).lower()}"
+    queue = output.removesuffix(_DEAD).lower()
+    name = f"dead letters of {queue}"
     said = visit.stack.client("sqs").get_queue_attributes(
         QueueUrl=visit.stack.output(output), AttributeNames=[_VISIBLE, _TAKEN]
     )["Attributes"]
     count = int(said[_VISIBLE]) + int(said[_TAKEN])
     if count:
-        way_out = "batchwatch redrive, once the cause is mended, which it shows"
+        way_out = why(visit, ALARM_OF[queue])
         yield Finding(name, State.PROBLEM, plural(count, "message"), way_out)
     else:
         yield Finding(name, State.OK, "none")
@@ -62,28 +64,13 @@ def alarms(visit: Visit) -> Iterator[Finding]:
     for alarm in (alarm for alarm in said if alarm["StateValue"] == "ALARM"):
         name = logical[alarm["AlarmName"]]
         found = f"{name} rings: {alarm.get('AlarmDescription', '')}"
-        yield Finding("alarms", State.PROBLEM, found, _why(visit, name))
+        yield Finding("alarms", State.PROBLEM, found, why(visit, name))
     if silent:
         enable = " ".join(a["AlarmName"] for a in said if not a.get("ActionsEnabled", True))
         way_out = f"aws cloudwatch enable-alarm-actions --alarm-names {enable}"
         yield Finding("alarms", State.WARNING, f"silenced: {', '.join(silent)}", way_out)
     if not any(alarm["StateValue"] == "ALARM" for alarm in said):
         yield Finding("alarms", State.OK, f"none of {len(said)} rings")
-
-
-def _why(visit: Visit, alarm: str) -> str:
-    """Tell what to do about an alarm, where no documents are at hand."""
-    dead = {"OrdersDead": "archive", "DroppedDead": "inbox"}
-    dead |= {"NoticesDead": "notify", "RelaysDead": "relay"}
-    if alarm in dead:
-        queue = dead[alarm]
-        return f"batchwatch redrive {queue} shows them and why; mended: redrive {queue} --send-back"
-    log = visit.stack.outputs.get("LogGroup", "LOG_GROUP")
-    pattern = {
-        "WebhooksRefused": " --filter-pattern '\"refused\"'",
-        "EventReduced": " --filter-pattern reduced",
-    }
-    return f"see why: aws logs tail {log} --since 3h{pattern.get(alarm, '')}"
 
 
 def archive(visit: Visit) -> Iterator[Finding]:

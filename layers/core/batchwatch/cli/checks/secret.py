@@ -15,7 +15,7 @@ from batchwatch.errors import (
     RateLimitedError,
     SecretError,
 )
-from batchwatch.notify.wording import clean
+from batchwatch.notify.wording import clean, plural
 from batchwatch.openai import OpenAI
 
 if TYPE_CHECKING:
@@ -53,6 +53,26 @@ def keys(visit: Visit) -> Iterator[Finding]:
         return
     put = put_secret(visit)
     yield from together(partial(_tried, account, put) for account in accounts)
+
+
+def left_behind(visit: Visit) -> Iterator[Finding]:
+    """Name accounts that have batches with work left, but no entry in the secret.
+
+    One of which nothing was ever told is not among them: the table alone does not name it.
+    """
+    try:
+        readable = visit.accounts()
+    except SecretError:
+        return  # as is told of the secret
+    if readable.troubles:
+        return  # one of them may be that account's
+    catalogue = visit.stack.catalogue
+    for name in sorted({*catalogue.accounts()} - {each.name for each in readable.accounts}):
+        rows = sum(1 for _ in catalogue.with_work_left([name]))
+        if rows:
+            found = f"{plural(rows, 'batch')} with work left, but it is not in the secret"
+            way_out = f"batchwatch list --status open -a {name}; docs/operations.md, AccountRefused"
+            yield Finding(f"account {clean(name)}", State.PROBLEM, found, way_out)
 
 
 def put_secret(visit: Visit) -> str:
