@@ -112,9 +112,9 @@ def show(figures: dict[str, Any]) -> None:
     calm = [run for run in runs if run.cuts == NONE.name]
     sizes = sorted({run.size for run in calm})
     print(
-        "A file copied from OpenAI to S3; medians, of memory the most; x: times the simplest stream's speed in the same"
-        " turn, and its\nsmallest and largest; busy: seconds of a processor; object: what is in the"
-        " bucket after it"
+        "A file copied from OpenAI to S3; medians, of memory the most; x: times the speed of the"
+        " simplest stream\nin the same turn, and its smallest and largest; busy: seconds of a"
+        " processor; object: what is in the bucket"
     )
     print_table(_CALM, [_rows(calm, size) for size in sizes], words=["who", "object"])
     print(
