@@ -33,6 +33,6 @@ def why(visit: Visit, alarm: str) -> str:
     """Tell how to see what an alarm rings about, and where it is told what to do."""
     log = visit.stack.outputs.get("LogGroup", "LOG_GROUP")
     lines = f"see why: aws logs tail {log} {LINES.get(alarm, '--since 1h')}"
-    redrive = [f"batchwatch redrive {queue}" for queue, of in ALARM_OF.items() if of == alarm]
-    shown = f"see what: {redrive[0]}; " if redrive else ""
+    dead = [queue for queue, of in ALARM_OF.items() if of == alarm]
+    shown = f"see what: {visit.stack.command('redrive', *dead)}; " if dead else ""
     return f"{shown}{lines}; what to do: docs/operations.md, {alarm}"

@@ -71,7 +71,8 @@ def left_behind(visit: Visit) -> Iterator[Finding]:
         rows = sum(1 for _ in catalogue.with_work_left([name]))
         if rows:
             found = f"{plural(rows, 'batch')} with work left, but it is not in the secret"
-            way_out = f"batchwatch list --status open -a {name}; docs/operations.md, AccountRefused"
+            shown = visit.stack.command("list", "--status", "open", "-a", name)
+            way_out = f"see which: {shown}; what to do: docs/operations.md, AccountRefused"
             yield Finding(f"account {clean(name)}", State.PROBLEM, found, way_out)
 
 

@@ -32,4 +32,4 @@ def way_out(unknown: Sequence[str], account: str | None, command: Callable[..., 
     advice = f"if OpenAI has it, put it under watch: {track}"
     if account:
         return advice
-    return f"{advice}; if it is, under an account of which nothing was ever told: give --account"
+    return f"if it is of an account of which nothing was ever told, give --account; {advice}"
