@@ -141,7 +141,10 @@ def _end(chance: Random, kind: str, created: float, total: int, its: str) -> dic
                 "what_next": (told, fetch),
             }
         case "none":
-            told = "Most often one mistake is in all of them. Fix it, and send them again."
+            told = (
+                "Most often one mistake is in all of them. error.jsonl names the requests, and "
+                "says why. Mend that, and send the requests named there again."
+            )
             return {
                 "standing": "without success",
                 "good": False,
@@ -180,6 +183,9 @@ def _end(chance: Random, kind: str, created: float, total: int, its: str) -> dic
                 "good": False,
                 "ended": ended,
                 "completed": done,
+                "problems": (
+                    f"{done:,} of {total:,} requests succeeded, {total - done:,} never ran",
+                ),
                 "what_next": (told, fetch),
             }
         case _:

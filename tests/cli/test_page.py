@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -132,6 +133,9 @@ def test_what_ended_badly_this_week_is_shown_whatever_is_asked_for(world: World)
     assert everything.earlier == []
     assert {card.id for card in lately.batches}.isdisjoint(card.id for card in lately.earlier)
     assert few.alarms == ["NoPolls"]
+    denied = SimpleNamespace(status_code=403), {"Error": {"Code": "AccessDenied", "Message": ""}}
+    with hooked("before-call.cloudwatch", lambda **_: denied):
+        assert read_page().alarms == []
 
 
 def _needing(said: Overview) -> set[str]:

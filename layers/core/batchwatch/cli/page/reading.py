@@ -59,8 +59,9 @@ def overview(  # noqa: PLR0913 - one each
     asked = _asked(stack.catalogue, accounts, since, limit, seen)
     earlier, looked = _earlier(stack, accounts, asked, at)
     cards = [card_of(row, stack.prices, at) for row in asked.rows.values()]
-    jobs = _jobs(stack, account)
-    if account and not (cards or asked.older or jobs):
+    troubles: list[LedgerRowError] = []
+    jobs = [*stack.jobs.open_jobs(troubles)]
+    if account and not (cards or asked.older or any(job.account == account for job in jobs)):
         _refuse_unknown(account, stack.catalogue.accounts())
     return Overview(
         stack=stack.name,
@@ -70,7 +71,7 @@ def overview(  # noqa: PLR0913 - one each
         older=asked.older,
         prices=stack.prices.told,
         batches=sorted(cards, key=_newest_first),
-        jobs=jobs,
+        jobs=[*map(_unreadable_job, troubles), *map(_sending, _of(account, jobs))],
         account=account and clean(account),
         earlier=earlier,
         looked=looked,
@@ -146,16 +147,10 @@ def _key(row: Row) -> tuple[str, str]:
     return row.known.account, row.known.batch_id
 
 
-def _jobs(stack: Stack, account: str | None) -> list[Sending]:
-    """Read the files that are being sent, the newest first; those of no account yet are all's."""
-    troubles: list[LedgerRowError] = []
-    jobs = [
-        job
-        for job in stack.jobs.open_jobs(troubles)
-        if account is None or job.account in {account, "unknown"}
-    ]
-    newest = sorted(jobs, key=lambda job: job.place, reverse=True)
-    return [*map(_unreadable_job, troubles), *map(_sending, newest)]
+def _of(account: str | None, jobs: list[Job]) -> list[Job]:
+    """Return the jobs of an account, the newest first; those of no account yet are all's."""
+    its = [job for job in jobs if account is None or job.account in {account, "unknown"}]
+    return sorted(its, key=lambda job: job.place, reverse=True)
 
 
 def _unreadable_job(trouble: LedgerRowError) -> Sending:
