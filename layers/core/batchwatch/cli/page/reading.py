@@ -57,7 +57,7 @@ def overview(  # noqa: PLR0913 - one each
     """
     accounts = [account] if account else stack.catalogue.accounts()
     asked = _asked(stack.catalogue, accounts, since, limit, seen)
-    earlier, looked = _earlier(stack, accounts, asked, at)
+    earlier, looked = _earlier(stack, accounts, asked, at, seen)
     cards = [card_of(row, stack.prices, at) for row in asked.rows.values()]
     troubles: list[LedgerRowError] = []
     jobs = [*stack.jobs.open_jobs(troubles)]
@@ -128,7 +128,7 @@ def _made(row: Row) -> float:
 
 
 def _earlier(
-    stack: Stack, accounts: list[str], asked: _Asked, at: float
+    stack: Stack, accounts: list[str], asked: _Asked, at: float, seen: Seen
 ) -> tuple[list[Card], float]:
     """Return what needs somebody of those not asked for; since when all were looked through."""
     first = at - RECENT - DAY  # what ended in that time may have been made a day before it
@@ -137,6 +137,7 @@ def _earlier(
     for count, row in enumerate(row for row in rows if _key(row) not in asked.rows):
         if count == _MOST:
             return found, min(at, _made(row))
+        seen(len(asked.rows) + count + 1)
         card = card_of(row, stack.prices, at)
         if needs_you(card, at):
             found.append(card)
