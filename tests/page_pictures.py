@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batchwatch.cli.page.overview import Card, Overview
 
 DOCS = Path(__file__).parents[1] / "docs"
-DESK, PHONE = Look(width=1120, height=2155), Look(width=390, height=844, scale=2, touch=True)
+DESK, PHONE = Look(width=1120, height=1925), Look(width=390, height=844, scale=2, touch=True)
 PICTURES = {
     "page-desk": DESK,
     "page-desk-dark": DESK._replace(dark=True),

@@ -28,6 +28,10 @@ def batch_id(number: int) -> str:
     return f"batch_{Random(number).getrandbits(128):032x}"  # noqa: S311 - a sample
 
 
+def _place(number: int, name: str) -> str:
+    return f"s3://batchwatch-archive-1a2b3c/batches/account=main/{batch_id(number)}/{name}"
+
+
 def card(number: int = 0, **changes: Any) -> Card:
     """Return a batch that completed an hour ago, but for the changes."""
     made = Card(
@@ -53,8 +57,8 @@ def card(number: int = 0, **changes: Any) -> Card:
         tokens_out=310_000,
         cost=0.46,
         files=(
-            Stored("output", "archived", 8_400_000, 1200),
-            Stored("record", "archived", 1100, 1),
+            Stored("output", "archived", 8_400_000, 1200, _place(number, "output.jsonl")),
+            Stored("record", "archived", 1100, 1, _place(number, "record.json")),
         ),
         problems=(),
         what_next=(f"To have its files here: batchwatch fetch {batch_id(number)}",),
@@ -137,7 +141,10 @@ def _end(chance: Random, kind: str, created: float, total: int, its: str) -> dic
                 "what_next": (told, fetch),
             }
         case "none":
-            told = "Most often one mistake is in all of them. Fix it, and send them again."
+            told = (
+                "Most often one mistake is in all of them. error.jsonl names the requests, and "
+                "says why. Mend that, and send the requests named there again."
+            )
             return {
                 "standing": "without success",
                 "good": False,
@@ -176,6 +183,9 @@ def _end(chance: Random, kind: str, created: float, total: int, its: str) -> dic
                 "good": False,
                 "ended": ended,
                 "completed": done,
+                "problems": (
+                    f"{done:,} of {total:,} requests succeeded, {total - done:,} never ran",
+                ),
                 "what_next": (told, fetch),
             }
         case _:

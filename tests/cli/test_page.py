@@ -5,12 +5,13 @@ from __future__ import annotations
 import stat
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from batchwatch.batch import Role
-from batchwatch.cli.page.figures import job_needs_you, needs_you
+from batchwatch.cli.page.figures import DAY, job_needs_you, needs_you
 from batchwatch.cli.page.reading import overview
 from batchwatch.cli.stack import Stack
 from batchwatch.record import Change, File, FileState, Record
@@ -106,13 +107,63 @@ def test_every_outcome_is_a_card_that_says_what_is_wrong_and_what_to_do(world: W
         "stalled: nothing has changed since 2023-11-14 22:13:20 UTC"
     ]
     assert (cards["running"].left, cards["running"].seen) != (None, None)
+    assert cards["expired"].problems == ["980 of 1,000 requests succeeded, 20 failed"]
     assert [tuple(each) for each in cards["some"].files] == [
-        ("output", "archived", 10, 980),
-        ("record", "archived", 5, None),
+        ("output", "archived", 10, 980, "s3://b/k"),
+        ("record", "archived", 5, None, "s3://b/r"),
     ]
     assert cards["some"].name == HOSTILE
     ((job,), older) = said.jobs, said.older
     assert (job.name, job.parts, job.good, older) == ("questions.jsonl", 1, None, False)
+
+
+def test_what_ended_badly_this_week_is_shown_whatever_is_asked_for(world: World) -> None:
+    fill(world)
+    old = read("failed", id="batch_old", created_at=NOW - 30 * DAY, failed_at=NOW - 30 * DAY + 60)
+    change = Change(batch=old, status=old.status)
+    world.runtime.ledger.write(Record(account=ACCOUNT, batch_id=old.id), change)
+    _alarm("batchwatch-NoPolls-1ABCDEFGHIJKL", "ALARM")
+    _alarm("batchwatch-RelaysDead-1ABCDEFGHIJKL", "OK")
+    _alarm("batchwatch-staging-NoPolls-1ABCDEFGHIJKL", "ALARM")
+
+    everything, lately, few = read_page(), read_page(since=NOW + 1), read_page(limit=1)
+
+    assert [_needing(said) for said in (lately, few)] == [_needing(everything)] * 2
+    assert {"batch_failed", "batch_gone", "batch_expired"} < _needing(few)
+    assert everything.earlier == []
+    assert {card.id for card in lately.batches}.isdisjoint(card.id for card in lately.earlier)
+    assert few.alarms == ["NoPolls"]
+    denied = SimpleNamespace(status_code=403), {"Error": {"Code": "AccessDenied", "Message": ""}}
+    with hooked("before-call.cloudwatch", lambda **_: denied):
+        assert read_page().alarms == []
+
+
+def _needing(said: Overview) -> set[str]:
+    return {card.id for card in (*said.batches, *said.earlier) if needs_you(card, said.at)}
+
+
+def _alarm(name: str, state: Any) -> None:
+    cloudwatch = client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace="batchwatch", MetricName="OpenBatches", Statistic="Sum",
+        Period=60, EvaluationPeriods=1, Threshold=1, ComparisonOperator="LessThanThreshold",
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a test")
+
+
+def test_a_page_of_an_account_that_nothing_is_known_of_is_not_written(
+    world: World, tmp_path: Path
+) -> None:
+    world.runtime.ledger.register(ACCOUNT, "batch_new")
+    page = tmp_path / "page.html"
+
+    unknown = batchwatch("page", "-o", str(page), "-a", "nope")
+    known = batchwatch("page", "-o", str(page), "-a", ACCOUNT)
+
+    assert (unknown.code, known.code) == (3, 0)
+    assert "nothing is known of an account 'nope'" in unknown.err
+    assert f"known: {ACCOUNT}" in unknown.err
+    assert f"account <bdi>{ACCOUNT}</bdi>" in page.read_text()
 
 
 def test_files_that_do_not_come_and_a_key_that_is_refused_ask_for_somebody(world: World) -> None:

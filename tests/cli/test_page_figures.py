@@ -167,6 +167,19 @@ def test_models_beyond_the_sixth_are_counted_together() -> None:
     assert sum(each.batches for each in spent) == 9
 
 
+def test_of_how_many_batches_the_cost_is_known_is_said() -> None:
+    spent = figures.by_model([card(1, cost=1.0), card(2, cost=None)])
+
+    assert words.told_of_models(spent, 2).endswith("The cost is known of 1 of 2 batches.")
+
+
+def test_batches_under_way_that_are_in_no_bar_are_told_of() -> None:
+    old = card(1, good=None, created=NOW - 40 * DAY)
+    told = words.told_of_days(figures.spans(overview([old, card(2)])), 1)
+
+    assert told.endswith("none failed. 1 under way is older, or not dated yet.")
+
+
 def test_a_timeline_has_the_stages_in_proportion_and_none_too_short_to_be_seen() -> None:
     stages = (
         Stage("validating", 0, 1),
@@ -253,6 +266,21 @@ def test_an_axis_of_batches_has_whole_numbers(highest: int) -> None:
 )
 def test_dollars_are_as_exact_as_their_size_needs(amount: float, told: str) -> None:
     assert plots.dollars(amount) == told
+
+
+@modest
+@given(st.lists(st.floats(0, 10**5), max_size=9))
+def test_amounts_that_are_shown_add_up_to_the_sum_that_is_shown(costs: list[float]) -> None:
+    *shown, whole = plots.amounts(costs)
+
+    cents = [0.0 if "<" in each else float(each.strip("$").replace(",", "")) for each in shown]
+    assert math.isclose(sum(cents), float(whole.strip("<$").replace(",", "")), abs_tol=1e-4)
+    assert all(abs(one - each) <= 0.01 for one, each in zip(cents, costs, strict=True))
+
+
+def test_amounts_have_as_many_decimals_as_their_sum_needs() -> None:
+    assert plots.amounts([0.333, 0.333, 0.3345]) == ["$0.33", "$0.33", "$0.34", "$1.00"]
+    assert plots.amounts([0.0012, 0, 0.00001]) == ["$0.0012", "$0", "<$0.0001", "$0.0012"]
 
 
 @pytest.mark.parametrize(

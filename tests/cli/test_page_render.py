@@ -197,13 +197,61 @@ def test_the_headline_says_how_things_are() -> None:
     going = card(2, good=None, standing="in progress", status="in_progress", ended=None)
     text = render(overview([stalled, going, card(3), card(4)]))
 
-    assert "1 needs you, 1 under way, 2 ended well in the last 30 days." in text
+    assert "1 needs you, 2 batches under way.<" in text
+    assert "4 batches made in the last 30 days: 2\u00a0ended well, 2\u00a0under way.<" in text
+
+
+def test_a_job_that_goes_on_is_under_way() -> None:
+    sending = Sending("job_1", "a.jsonl", "sending", None, NOW - 60, 3, 1, ())
+    text = render(overview([card(1)], jobs=[sending]))
+
+    assert "Nothing needs you, 1 job under way.<" in text
+    assert "1 job under way: <a" in text
+    assert "othing is under way" not in text
+
+
+def test_a_bad_end_that_is_not_in_the_list_needs_attention_nevertheless() -> None:
+    bad = card(1, good=False, standing="failed", status="failed", problems=("line 3",))
+    lately = overview(since=NOW - 60, older=True, earlier=[bad])
+    text = render(lately)
+
+    assert "1 needs you" in text
+    assert "line 3" in text
+    assert "What ended badly in the last seven days, or is stuck." in text
+    assert "there are older ones" in text
+    assert "All is well" in render(lately._replace(earlier=[]))
+
+
+def test_where_not_all_of_a_week_was_looked_through_it_says_so() -> None:
+    text = render(overview([card(1)], looked=NOW - DAY))
+
+    assert "of the batches made since 21 Nov, 03:01 none ended badly" in text
+    assert "All is well" not in text
+
+
+def test_alarms_that_ring_are_named_with_the_way_out() -> None:
+    text = render(overview([card(1)], alarms=["AccountRefused", "NoPolls"]))
+
+    assert (
+        "Alarms ring: AccountRefused, NoPolls. What to do: <code>batchwatch doctor</code>" in text
+    )
+    assert "larm rings" not in render(overview([card(1)]))
+
+
+def test_facts_name_the_place_of_files_and_no_tokens_that_are_not_known() -> None:
+    one = card(1, tokens_in=0, tokens_out=0, total=1, completed=1)
+    text = render(overview([one]))
+
+    assert "output archived as output.jsonl, 8.4 MB, 1,200 lines<br>" in text
+    assert len(re.findall(r"in <code>s3://[^<]*/batch_[0-9a-f]+/</code>", text)) == 1
+    assert "Tokens" not in text
+    assert "1<i> request</i>" in text
 
 
 def test_where_all_is_well_it_says_so() -> None:
     text = render(page_sample.calm())
 
-    assert "Nothing needs you, nothing is under way," in text
+    assert "Nothing needs you, nothing is under way.<" in text
     assert "All is well" in text
 
 

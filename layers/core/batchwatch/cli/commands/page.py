@@ -66,11 +66,11 @@ def write_page(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Write a status page, one HTML file.
 
-    Problems come first, each with what to do next; then what is under way, with progress and the
-    time that is left; outcomes, durations and cost over time; files that are being sent; and the
-    newest batches, each with its stages, files and metadata. The file holds all it shows: it asks
-    nothing of any network, and can be mailed, kept, or put on a web server. It is of one moment;
-    run it again for a later one, by cron, say.
+    Problems come first, each with what to do next: what is stuck, or ended badly in the last seven
+    days. Then what is under way, with progress and the time that is left; outcomes, durations and
+    cost over time; files that are being sent; and the newest batches, each with its stages, files
+    and metadata. The file holds all it shows: it asks nothing of any network, and can be mailed,
+    kept, or put on a web server. It is of one moment; run it again for a later one, by cron, say.
 
     Names, metadata and ids are in it, but no request, no answer and no key. What OpenAI says of a
     request that failed validation may quote it, and is not in it either: only codes and lines are.
@@ -83,7 +83,8 @@ def write_page(  # noqa: PLR0913 - the options of a command
     The file is replaced when the new one is whole; Ctrl-C leaves the old one. With --json one
     object tells of it: path, bytes, batches, jobs, and older (whether older batches are left out).
 
-    Exit code: 0 it is written, however the batches fare; 1 it cannot be; 2 there is no such folder.
+    Exit code: 0 it is written, however the batches fare; 1 it cannot be; 2 there is no such folder;
+    3 no such stack, or nothing is known of that account.
     """  # noqa: D301 - click reads \b
     path = None if file == _STDOUT else _place(file)
     if path is None and (out.as_json or show):

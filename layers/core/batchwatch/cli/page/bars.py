@@ -40,7 +40,13 @@ def progress(completed: int, failed: int, total: int) -> Markup:
     return tag("svg", done, class_="bar track", aria_hidden="true")
 
 
-_STAGES = {"validating": "v", "in_progress": "i", "finalizing": "f", "archived": "a"}
+_STAGES = {
+    "validating": "v",
+    "in_progress": "i",
+    "finalizing": "f",
+    "cancelling": "k",
+    "archived": "a",
+}
 
 
 def stages(segments: Sequence[Segment]) -> Markup:

@@ -18,7 +18,7 @@ _STEPS = (DAY, 7 * DAY, 30 * DAY, 91 * DAY, 365 * DAY)
 _MOST_SPANS = 62
 _BY_HOUR = 2 * DAY
 """Of a time no longer than that, hours are shown."""
-_RECENT = 7 * DAY
+RECENT = 7 * DAY
 """How long a batch that ended badly is something to look after; later it is history."""
 END = 253_402_300_799  # the last second that a date can be made of
 
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
     WELL    it completed, and every request succeeded
     ERRORS  it completed, and some requests failed
     CUT     it expired, was cancelled, or will be sent again
-    FAILED  it failed, or is lost, or its files are
+    FAILED  it failed, or no request succeeded; or it is lost, or its files are
     OPEN    it is under way
     """
 
@@ -66,13 +66,13 @@ def job_needs_you(job: Sending, now: float) -> bool:
     """Whether a job waits for somebody, was refused, or ended badly within the last seven days."""
     if job.good is None:
         return bool(job.what_next)
-    lately = job.created is None or now - job.created <= _RECENT
+    lately = job.created is None or now - job.created <= RECENT
     return not job.good and job.status not in _WANTED and lately
 
 
 def _recent(card: Card, now: float) -> bool:
     at = next((each for each in (card.ended, card.seen, card.created) if each is not None), now)
-    return now - at <= _RECENT
+    return now - at <= RECENT
 
 
 def urgency(card: Card) -> tuple[int, float]:

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 
 class Stored(NamedTuple):
-    """A file of a batch: its role and state, bytes and lines where known."""
+    """A file of a batch: its role and state; bytes, lines and its place (`s3://…`) where known."""
 
     role: str
     state: str
     bytes: int | None
     lines: int | None
+    place: str | None = None
 
 
 class Card(NamedTuple):
@@ -84,7 +85,9 @@ class Overview(NamedTuple):
     """All of it: batches and jobs, the newest first. `older`: whether older batches are left out.
 
     `since`: when the oldest batch asked for was made; open ones may be older. `prices`: which
-    prices the costs rest on, for people.
+    prices the costs rest on, for people. `account`: the one asked for, None: all. `earlier`: those
+    that need somebody and are not among `batches`; `looked`: since when all that were made were
+    looked through for such, None: for a week. `alarms`: those that ring, by name.
     """
 
     stack: str
@@ -95,3 +98,7 @@ class Overview(NamedTuple):
     prices: str
     batches: Sequence[Card]
     jobs: Sequence[Sending]
+    account: str | None = None
+    earlier: Sequence[Card] = ()
+    looked: float | None = None
+    alarms: Sequence[str] = ()

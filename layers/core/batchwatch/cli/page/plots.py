@@ -179,6 +179,28 @@ def dollars(amount: float) -> str:
     return f"${amount:,.2f}"
 
 
+def amounts(costs: Sequence[float]) -> list[str]:
+    """Write dollars and, last, their sum, so that what is shown adds up to the sum that is shown.
+
+    All have two decimals, or four where the sum is below a dollar; each is off by less than one of
+    the last.
+    """
+    whole = math.fsum(costs)
+    places = 2 if whole >= 1 else 4
+    scaled = [cost * 10**places for cost in costs]
+    units = [math.floor(each) for each in scaled]
+    total = round(whole * 10**places)
+    by_rest = sorted(range(len(costs)), key=lambda place: units[place] - scaled[place])
+    for place in by_rest[: max(0, total - sum(units))]:
+        units[place] += 1
+    least = f"<${10**-places:.{places}f}"
+    told = [
+        least if cost > 0 and not unit else f"${unit / 10**places:,.{places}f}"
+        for cost, unit in zip((*costs, whole), (*units, total), strict=True)
+    ]
+    return ["$0" if not cost else text for cost, text in zip((*costs, whole), told, strict=True)]
+
+
 _FLOORS = (0.99, 0.95, 0.9, 0.8, 0.5, 0.0)
 
 

@@ -8,6 +8,7 @@ turns the direction or cannot be seen.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import Counter
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -74,27 +75,35 @@ def _part(name: str) -> str:
 
 def _parts(overview: Overview, few: int) -> dict[str, Any]:
     now = overview.at
-    urgent = [card for card in overview.batches if figures.needs_you(card, now)]
+    every = (*overview.batches, *overview.earlier)
+    urgent = [card for card in every if figures.needs_you(card, now)]
     urgent.sort(key=figures.urgency)
     asking = {card.id for card in urgent}
-    running = [card for card in overview.batches if card.good is None and card.id not in asking]
+    going = [card for card in overview.batches if card.good is None]
+    running = [card for card in going if card.id not in asking]
+    open_jobs = sum(job.good is None for job in overview.jobs)
     jobs = [job for job in overview.jobs if figures.job_needs_you(job, now)]
     within = figures.within(overview)
-    well = sum(figures.outcome(card) is Outcome.WELL for card in within)
     listed = overview.batches[:few]
     return {
-        "headline": words.headline(len(urgent) + len(jobs), len(running), well, overview),
+        "headline": words.headline(len(urgent) + len(jobs), len(going), open_jobs, overview),
+        "tally": words.tally(Counter(map(figures.outcome, within)), overview),
+        "calm": words.calm(overview),
         "urgent": figures.alike(urgent)[:URGENT],
         "urgent_jobs": jobs[:URGENT],
         "needing": len(urgent) + len(jobs),
         "running": running[:RUNNING],
-        "under_way": len(running),
+        "under_way": len(going),
+        "unlisted": len(running) - len(running[:RUNNING]),
+        "stuck": len(going) - len(running),
+        "open_jobs": open_jobs,
         "listed": listed,
         "places": {card.id: place for place, card in enumerate(listed)},
         "counts": [
             (each, sum(figures.outcome(card) is each for card in listed)) for each in Outcome
         ],
         "jobs": overview.jobs[:JOBS],
+        "told": bool(every or overview.jobs or overview.older),
         "plots": _plots(overview, within),
         "several": len({card.account for card in overview.batches}) > 1,
     }
@@ -117,7 +126,9 @@ def _plots(overview: Overview, within: Sequence[Card]) -> list[Plot]:
     spans = figures.spans(overview)
     some = [span for span in spans if span.total]
     by = words.span_name(spans)
-    title, told = f"Batches by {by}", words.told_of_days(spans)
+    undated = sum(card.good is None for card in overview.batches)
+    undated -= sum(span.outcomes[Outcome.OPEN] for span in spans)
+    title, told = f"Batches by {by}", words.told_of_days(spans, undated)
     totals = [(each, sum(span.outcomes[each] for span in spans)) for each in Outcome]
     shown = [
         Plot(
@@ -141,17 +152,20 @@ def _plots(overview: Overview, within: Sequence[Card]) -> list[Plot]:
     if ordered := figures.durations(within):
         shown.append(_durations(ordered))
     if any(span.cost for span in spans):
-        title, told = f"Cost by {by}", words.told_of_cost(spans, figures.unpriced(within))
-        rows = [(words.span_label(s), plots.dollars(s.cost)) for s in some if s.cost]
+        costs = plots.amounts([span.cost for span in spans])
+        told = words.told_of_cost(spans, costs, figures.unpriced(within))
+        title = f"Cost by {by}"
+        rows = [(words.span_label(s), c) for s, c in zip(spans, costs, strict=False) if s.cost]
         drawn = plots.cost_by_day(spans, title, told)
         shown.append(Plot(title, told, drawn, (by, "cost"), rows))
     return shown
 
 
 def _durations(ordered: Sequence[float]) -> Plot:
-    title, told = "How long batches take", words.told_of_durations(ordered)
     median, ninth = (figures.percentile(ordered, share) for share in (0.5, 0.9))
     sorted_in = figures.histogram(ordered)
+    told = words.told_of_durations(ordered, max(sorted_in.counts))
+    title = "How long batches take"
     parts = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 1)
     rows = [(f"{part:.0%}", duration(figures.percentile(ordered, part))) for part in parts]
     drawn = plots.spread(sorted_in, median, ninth, title, told)
@@ -172,6 +186,7 @@ def _template() -> Template:
         "number": number,
         "duration": duration,
         "dollars": plots.dollars,
+        "amounts": plots.amounts,
         "outcome": figures.outcome,
         "progress": bars.progress,
         "stages": bars.stages,
@@ -184,6 +199,7 @@ def _template() -> Template:
         "about_it": words.about_it,
         "course": words.course,
         "stored": words.stored,
+        "folders": words.folders,
         "when": words.when,
         "lasted": words.lasted,
         "timeline": figures.timeline,

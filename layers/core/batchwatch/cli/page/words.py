@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from batchwatch.cli.page.figures import DAY, HOUR, Outcome, percentile
-from batchwatch.cli.page.plots import day, dollars, hour, moment, occasion, share
+from batchwatch.cli.page.figures import DAY, HOUR, RECENT, Outcome, percentile
+from batchwatch.cli.page.plots import day, hour, moment, occasion, share
 from batchwatch.notify.wording import clean, duration, number, plural, size
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Sequence
 
     from batchwatch.cli.page.figures import Span, Spent
@@ -19,7 +20,7 @@ OUTCOMES = {
     Outcome.WELL: "ended well",
     Outcome.ERRORS: "with errors",
     Outcome.CUT: "cut short",
-    Outcome.FAILED: "failed",
+    Outcome.FAILED: "failed or without success",
     Outcome.OPEN: "under way",
 }
 _COMMAND = re.compile(r"(.*?)(batchwatch (?:fetch|watch|archive|show|cancel|submit) \S+)(.*)")
@@ -56,14 +57,40 @@ def when(at: float, now: float) -> str:
     return f"{date.day} {date:%b}{year}, {date:%H:%M}"
 
 
-def headline(needs: int, under_way: int, well: int, overview: Overview) -> str:
-    """Say how things are, in one sentence."""
-    back = f"in the last {period(overview)}"
-    if not (overview.batches or overview.jobs):
-        return f"No batches {back}."
+def headline(needs: int, batches: int, jobs: int, overview: Overview) -> str:
+    """Say how things are, in one sentence; `batches` and `jobs` are those under way."""
+    if not (overview.batches or overview.jobs or needs):
+        return f"No batches in the last {period(overview)}."
     who = {0: "Nothing needs you", 1: "1 needs you"}.get(needs, f"{number(needs)} need you")
-    going = f"{number(under_way)} under way" if under_way else "nothing is under way"
-    return f"{who}, {going}, {number(well) if well else 'none'} ended well {back}."
+    told = [plural(batches, "batch")] if batches else []
+    told += [plural(jobs, "job")] if jobs else []
+    going = f"{' and '.join(told)} under way" if told else "nothing is under way"
+    return f"{who}, {going}."
+
+
+def tally(found: Counter[Outcome], overview: Overview) -> str:
+    """`300 batches made in the last 30 days: 288 ended well, 12 cut short.`; empty if none were."""
+    total = found.total()
+    if not total:
+        return ""
+    parts = (
+        f"{number(found[each])}\u00a0{OUTCOMES[each]}"  # not to be broken between these
+        for each in Outcome
+        if found[each]
+    )
+    return f"{plural(total, 'batch')} made in the last {period(overview)}: {', '.join(parts)}."
+
+
+def calm(overview: Overview) -> str:
+    """Say that nothing needs anybody, and among which batches that was looked for."""
+    looked = overview.looked
+    if looked is None or looked <= overview.at - RECENT:
+        return "All is well: nothing is stuck, and nothing ended badly in the last seven days."
+    since = when(looked, overview.at)
+    return (
+        f"Nothing is stuck, and of the batches made since {since} none ended badly. "
+        "Those before were not looked through."
+    )
 
 
 def span_name(spans: Sequence[Span]) -> str:
@@ -78,14 +105,16 @@ def span_label(span: Span) -> str:
     return f"{day(span.start)}, {hour(span.start)}" if span.seconds < DAY else day(span.start)
 
 
-def told_of_days(spans: Sequence[Span]) -> str:
-    """Sum up how many batches there were, and how they ended."""
+def told_of_days(spans: Sequence[Span], undated: int = 0) -> str:
+    """Sum up how many batches there were, and how they ended; `undated` are in no span."""
     total = sum(span.total for span in spans)
     bad = sum(span.outcomes[Outcome.FAILED] for span in spans)
     most = max(spans, key=lambda span: span.total)
     busiest = f", most {occasion(most)} ({number(most.total)})" if len(spans) > 1 else ""
-    failed = f"{number(bad)} failed" if bad else "none failed"
-    return f"{plural(total, 'batch')}{busiest}; {failed}."
+    failed = f"{number(bad)} {OUTCOMES[Outcome.FAILED]}" if bad else "none failed"
+    are = "is" if undated == 1 else "are"
+    lack = f" {number(undated)} under way {are} older, or not dated yet." if undated else ""
+    return f"{plural(total, 'batch')}{busiest}; {failed}.{lack}"
 
 
 def told_of_rates(spans: Sequence[Span]) -> str:
@@ -96,34 +125,35 @@ def told_of_rates(spans: Sequence[Span]) -> str:
     return f"{share(rate)} of {plural(asked, 'request')} succeeded."
 
 
-def told_of_durations(ordered: Sequence[float]) -> str:
-    """Sum up how long batches took."""
+def told_of_durations(ordered: Sequence[float], highest: int) -> str:
+    """Sum up how long batches took; `highest`: how many the highest bar stands for."""
     if len(ordered) == 1:
         return f"The one that completed took {duration(ordered[0])}."
     half, ninth = (_whole(duration(percentile(ordered, part))) for part in (0.5, 0.9))
-    return f"Half completed within {half}, nine in ten within {ninth}."
+    heights = f"The higher a bar, the more took so long: the highest is {plural(highest, 'batch')}."
+    return f"Half completed within {half}, nine in ten within {ninth}. {heights}"
 
 
 def _whole(text: str) -> str:
     return text.replace(" ", "\u00a0")  # not to be broken at the end of a line
 
 
-def told_of_cost(spans: Sequence[Span], unpriced: int) -> str:
-    """Sum up what was spent, but for batches without a price."""
-    total = sum(span.cost for span in spans)
-    most = max(spans, key=lambda span: span.cost)
-    dearest = f", most {occasion(most)} ({dollars(most.cost)})" if len(spans) > 1 else ""
+def told_of_cost(spans: Sequence[Span], shown: Sequence[str], unpriced: int) -> str:
+    """Sum up what was spent, but for batches without a price; `shown`: by span, then in all."""
+    most = max(range(len(spans)), key=lambda place: spans[place].cost)
+    dearest = f", most {occasion(spans[most])} ({shown[most]})" if len(spans) > 1 else ""
     lack = f"; without {plural(unpriced, 'batch')} of unknown cost" if unpriced else ""
-    return f"{dollars(total)} in all{dearest}{lack}."
+    return f"{shown[-1]} in all{dearest}{lack}."
 
 
-def told_of_models(spent: Sequence[Spent]) -> str:
-    """Say which model costs most."""
+def told_of_models(spent: Sequence[Spent], batches: int) -> str:
+    """Say which model costs most, and of how many of the batches the cost is known."""
+    known = sum(each.batches for each in spent)
+    of = f"The cost is known of {number(known)} of {plural(batches, 'batch')}."
     total = sum(each.cost for each in spent)
-    first = spent[0]
     if not total:
-        return "Nothing was charged."
-    return f"{clean(first.model, 60)} takes {share(first.cost / total)} of it."
+        return f"Nothing was charged. {of}"
+    return f"{clean(spent[0].model, 60)} takes {share(spent[0].cost / total)} of it. {of}"
 
 
 def requests(card: Card) -> str:
@@ -167,9 +197,15 @@ def _spoken(status: str) -> str:
     return clean(status.replace("_", " "), 40)
 
 
+def folders(files: Sequence[Stored]) -> list[str]:
+    """Return where the files of a batch are, as a rule one folder: `s3://…/`."""
+    return [*dict.fromkeys(file.place.rpartition("/")[0] + "/" for file in files if file.place)]
+
+
 def stored(file: Stored) -> str:
-    """`output archived, 8.4 MB, 1,200 lines`."""
-    parts = [f"{clean(file.role, 20)} {clean(file.state, 20)}"]
+    """`output archived as output.jsonl, 8.4 MB, 1,200 lines`."""
+    name = f" as {clean(file.place.rpartition('/')[2], 80)}" if file.place else ""
+    parts = [f"{clean(file.role, 20)} {clean(file.state, 20)}{name}"]
     parts += [size(file.bytes)] if file.bytes is not None else []
     parts += (
         [plural(file.lines, "line")] if file.lines is not None and file.role != "record" else []
