@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -13,15 +14,15 @@ from benchmarks.__main__ import run
 from benchmarks.capacity import Entry, index_units, item_size, read_units, write_units
 from benchmarks.child import Child
 from benchmarks.coldstart import SDK, medians
-from benchmarks.cost import PRICES, PURPOSES, Fixed, amounts, bill, fixed_of
+from benchmarks.cost import PRICES, PURPOSES, Fixed, amounts, bill, cost, fixed_of, summary
 from benchmarks.figures import OURS, Figure, Figures
 from benchmarks.latency import Waits
 from benchmarks.life import Life
 from benchmarks.server import LATENCY
-from benchmarks.subjects import SUBJECTS, Subject
+from benchmarks.subjects import COMMITTED, SUBJECTS, Subject
 from benchmarks.transfer_origin import Cut, Origin
 from benchmarks.transfer_ways import BUCKET, WAYS, try_until_done
-from local.deploy import read_template
+from local.deploy import ROOT, read_template
 from tests.world import aws_in_memory, client
 
 if TYPE_CHECKING:
@@ -252,3 +253,22 @@ def test_copies_beside_ours_are_whole_unless_they_are_cut(
     assert (len(errors), origin.served / size) == (failed, moved)
     if arrived == 1:
         assert zlib.crc32(body or b"") == origin.crc32()
+
+
+@pytest.mark.full
+def test_the_documents_show_the_bill_that_the_benchmark_computes() -> None:
+    costs = cost(Figures.read(COMMITTED))
+    lines = ["| " + " | ".join(cells) + " |" for cells in summary(costs)]
+
+    for document in ("README.md", "docs/measurements.md"):
+        assert "\n".join(lines) in (ROOT / document).read_text()
+
+
+def test_the_documents_show_one_bill() -> None:
+    bills = [
+        re.findall(r"^\| (?:fixed|watching|progress noted|together).*$", text, re.MULTILINE)
+        for text in ((ROOT / name).read_text() for name in ("README.md", "docs/measurements.md"))
+    ]
+
+    assert len(bills[0]) == 4
+    assert bills[0] == bills[1]
