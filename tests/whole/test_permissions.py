@@ -236,7 +236,7 @@ def rehearse(template: dict[str, Any]) -> list[str]:
             return [str(crashed)]
 
 
-@pytest.mark.full  # by default, the main job, the commands and the runbooks run under the same roles
+@pytest.mark.full  # by default, main job, commands and runbooks run under the same roles
 def test_with_all_that_is_allowed_the_rehearsal_succeeds() -> None:
     assert rehearse(read_template()) == []
 
