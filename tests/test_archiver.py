@@ -53,6 +53,17 @@ def unfinished_uploads(world: World) -> int:
     return len(world.runtime.s3.list_multipart_uploads(Bucket="bucket").get("Uploads", []))
 
 
+def test_what_is_sent_has_a_checksum_and_is_not_hashed_for_its_signature(world: World) -> None:
+    seen: list[Any] = []
+    events = world.runtime.s3.meta.events
+    events.register("before-send.s3.*", lambda request, **_: seen.append(request.headers))
+    world.runtime.archive.put("batches/any.json", b"{}")
+
+    (headers,) = seen
+    assert headers["x-amz-content-sha256"] == b"UNSIGNED-PAYLOAD"
+    assert headers["x-amz-checksum-crc32"]
+
+
 def test_a_file_of_many_parts_arrives_byte_for_byte(world: World) -> None:
     batch_id = ended(world, output_bytes=40 * MB)
 

@@ -16,9 +16,11 @@ from pydantic import (
     model_serializer,
 )
 
-from batchwatch.batch import Batch, Role, Status
+from batchwatch.batch import TERMINAL, Batch, Role, Status
 
 SCHEMA = "urn:batchwatch:schema:batch-event:1"
+ENDS = frozenset(f"batch.{status}" for status in TERMINAL)
+"""Types of the events that tell of the end of a batch."""
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:batchwatch")
 _LONGEST_SUBJECT = 99  # SNS: under 100 ASCII characters
 _LONGEST_ATTRIBUTE = 256

@@ -6,8 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from batchwatch.batch import TERMINAL
-from batchwatch.events import BatchEvent
+from batchwatch.events import ENDS, BatchEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from batchwatch.batch import Usage
     from batchwatch.job_events import Event
 
-_ENDS = {f"batch.{status}" for status in TERMINAL}
-_LATE = {*_ENDS, "batch.archived"}
+_LATE = {*ENDS, "batch.archived"}
 
 
 class End(NamedTuple):
@@ -120,7 +118,7 @@ def _delay(event: BatchEvent) -> float | None:
 
 def _end(event: BatchEvent) -> End | None:
     batch = event.data.batch
-    if event.type not in _ENDS or event.data.reduced:
+    if event.type not in ENDS or event.data.reduced:
         return None
     counts = batch.counts
     total, failed = ((counts.total or 0), (counts.failed or 0)) if counts else (0, 0)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from batchwatch.batch import TERMINAL, safe_id
+from batchwatch.batch import safe_id
 from batchwatch.errors import (
     NotFoundError,
     OpenAIError,
@@ -23,6 +23,7 @@ from batchwatch.errors import (
     SecretError,
     UnsafeIdError,
 )
+from batchwatch.events import ENDS
 from batchwatch.report import Problem, Report
 from batchwatch.signature import LONGEST_BODY, verify
 
@@ -42,7 +43,6 @@ PATIENCE = 3.5
 _LOOKS = 4
 _BETWEEN_LOOKS = 0.5
 """How often OpenAI is asked for a batch that does not show yet what was told of it; seconds."""
-ENDS = {f"batch.{status}" for status in TERMINAL}
 _MAY_BE_NEW = {Refusal.SIGNATURE, Refusal.SECRET}
 _AT_ONCE = 16
 """Threads; one at work, as a rule, and those to which OpenAI has not answered in time."""

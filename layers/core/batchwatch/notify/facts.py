@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batchwatch.batch import TERMINAL, Batch, Role
+from batchwatch.batch import Batch, Role
+from batchwatch.events import ENDS
 from batchwatch.notify.advice import advice
 from batchwatch.notify.wording import about, clean, duration, number, plural, size
 from batchwatch.place import folder
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _REASONS = 3
 _LOST = {"gone": "is gone", "failed": "could not be copied"}
-_ENDS = {f"batch.{status}" for status in TERMINAL}
 
 Facts = list[tuple[str, str]]
 """Name and text of each: `Took`, `1 h 34 min`."""
@@ -42,7 +42,7 @@ def facts_of(events: Sequence[BatchEvent], said: str, bucket: str, cost: Cost | 
 
 def end_of(events: Sequence[BatchEvent]) -> Batch | None:
     """Return the batch as it ended, if its end is among what is told."""
-    if not any(event.type in _ENDS for event in events):
+    if not any(event.type in ENDS for event in events):
         return None
     return best([event for event in events if event.data.batch.status.terminal] or events)
 
