@@ -29,6 +29,11 @@ OPTIONAL = {  # by its condition: how names begin, the parameter, and by which v
     "SlackWanted": ("Slack", "SlackChannel", ""),
     "DashboardOn": ("Dashboard", "Dashboard", "off"),
 }
+WITHIN = {  # what changes only a part of a resource: the parameter, and by which value it is off
+    "SubscribersOn": ("SubscriberAccounts", ""),
+    "ArchiveExpires": ("ArchiveExpiry", "0"),
+    "InboxExpires": ("InboxExpiry", "0"),
+}
 REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -124,8 +129,8 @@ def test_what_is_not_for_everybody_exists_only_where_it_is_wanted() -> None:
 
 
 def test_whatever_can_be_wanted_is_off_unless_somebody_says_so() -> None:
-    assert set(TEMPLATE["Conditions"]) == set(OPTIONAL)
-    for condition, (_, parameter, off) in OPTIONAL.items():
+    assert set(TEMPLATE["Conditions"]) == {*OPTIONAL, *WITHIN}
+    for condition, (*_, parameter, off) in {**OPTIONAL, **WITHIN}.items():
         assert TEMPLATE["Parameters"][parameter]["Default"] == off, condition
 
 
@@ -297,6 +302,61 @@ def test_slack_gets_digests_and_alarms_and_lets_nobody_do_anything_from_there() 
     assert channel["GuardrailPolicies"][0].value.endswith(":policy/AWSDenyAll")
 
 
+def test_parameters_are_described_and_asked_for_in_groups_by_console_and_command_line_alike() -> (
+    None
+):
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    text = (ROOT / "template.yaml").read_text().split("\nRules:\n")[0]
+
+    asked = [name for group in groups for name in group["Parameters"]]
+    assert asked == list(TEMPLATE["Parameters"])
+    labels = [group["Label"]["default"] for group in groups]
+    assert re.findall(r"^  # ── (.+)$", text, re.MULTILINE) == labels
+    for name, parameter in TEMPLATE["Parameters"].items():
+        assert parameter["Description"].endswith((".", "}")), name
+        assert "Default" in parameter, name
+        limits = {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter)
+        assert limits, f"{name} takes anything"
+        assert "AllowedPattern" not in limits or "ConstraintDescription" in parameter, name
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    current = PYPROJECT["project"]["version"]
+    changes = (ROOT / "CHANGELOG.md").read_text()
+
+    assert TEMPLATE["Outputs"]["Version"]["Value"] == current == version("batchwatch")
+    assert re.findall(r"^## \[(\d[^]]*)\]", changes, re.MULTILINE)[0] == current
+
+
+def test_other_accounts_may_subscribe_queues_and_functions_and_nothing_else() -> None:
+    policy = RESOURCES["EventsPolicy"]["Properties"]["PolicyDocument"]
+    (optional,) = [s.value for s in policy["Statement"] if isinstance(s, Tagged)]
+    condition, allowed, otherwise = optional
+
+    assert (condition, otherwise.value) == ("SubscribersOn", "AWS::NoValue")
+    assert allowed["Principal"]["AWS"].value == "SubscriberAccounts"
+    assert allowed["Action"] == "sns:Subscribe"
+    assert allowed["Condition"] == {"StringEquals": {"sns:Protocol": ["sqs", "lambda"]}}
+
+
+def test_what_the_bucket_keeps_for_good_can_be_told_to_expire_with_its_old_versions() -> None:
+    source = (ROOT / "template.yaml").read_text().split("\n  Bucket:\n")[0]
+    written = set(re.findall(r"\$\{Bucket\.Arn\}/([a-z-]+/)\*", source))
+    rules = RESOURCES["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    plain = [r for r in rules if not isinstance(r, Tagged) and "Prefix" in r]
+    expiring = {r["Prefix"]: "always" for r in plain} | {
+        r.value[1]["Prefix"]: r.value[0] for r in rules if isinstance(r, Tagged)
+    }
+
+    assert set(expiring) == written
+    assert {p for p, when in expiring.items() if when == "InboxExpires"} == {
+        "inbox/",
+        "inbox-rejected/",
+    }
+    for rule in [*plain, *(r.value[1] for r in rules if isinstance(r, Tagged))]:
+        assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+
+
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [
@@ -304,6 +364,10 @@ def test_slack_gets_digests_and_alarms_and_lets_nobody_do_anything_from_there() 
         ("NotificationEmail", ["", "you@example.com"], ["you", "a@b c"]),
         ("Prices", ["", '{"m": {"input": 2}}'], ["{", "2", "[]"]),
         ("EventBus", ["", "default", "my.bus-2"], ["arn:aws:events:us-east-1:1:event-bus/b"]),
+        ("Schedule", ["rate(1 minute)", "cron(0/5 * * * ? *)"], ["", "1 minute", "rate()"]),
+        ("SubscriberAccounts", ["", "111122223333, 444455556666"], ["1111", "*", "you"]),
+        ("ArchiveExpiry", ["0", "30", "365", "9999"], ["", "1", "29", "-1", "030", "10000"]),
+        ("InboxExpiry", ["0", "14", "30", "99"], ["", "1", "13", "099"]),
     ],
 )
 def test_a_parameter_that_cannot_work_is_refused_before_anything_is_deployed(

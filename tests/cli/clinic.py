@@ -6,6 +6,7 @@ import json
 import time
 from datetime import UTC, datetime
 from email.utils import formatdate
+from importlib.metadata import version
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -52,7 +53,7 @@ class Clinic(Deployed):
         )
         client("logs").create_log_group(logGroupName="log")
         client("logs").create_log_stream(logGroupName="log", logStreamName="stream")
-        self.outputs["LogGroup"] = "log"
+        self.outputs |= {"LogGroup": "log", "Version": version("batchwatch")}
         self.log("polled", open=0)
 
     def __enter__(self) -> Self:

@@ -1,10 +1,11 @@
-"""Whether it is deployed and runs: the stack, its schedules, the last poll, the log, the bucket."""
+"""Whether it is deployed and runs: stack, version, schedules, the last poll, log, bucket."""
 
 from __future__ import annotations
 
 import json
 import time
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from batchwatch.cli.checks.finding import Finding, State
@@ -52,6 +53,16 @@ def deployed(visit: Visit) -> Iterator[Finding]:
         yield Finding(name, State.WARNING, f"{status}: being deployed", "wait, and ask again")
     else:
         yield Finding(name, State.OK, f"{visit.stack.name}: {status}")
+
+
+def release(visit: Visit) -> Iterator[Finding]:
+    """Compare the version that is deployed with that of this command."""
+    ours, theirs = version("batchwatch"), visit.stack.outputs.get("Version")
+    if theirs == ours:
+        yield Finding("version", State.OK, f"{ours}, as this command")
+    else:
+        found = f"the stack has {theirs or 'one before 0.2.0'}, this command is {ours}"
+        yield Finding("version", State.WARNING, found, "update the older one: docs/releases.md")
 
 
 def schedules(visit: Visit) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ def _checks(stack: Stack, *, test_event: bool) -> list[Check]:
     return [
         Check("clock", deployment.clock),
         Check("stack", deployment.deployed),
+        Check("version", deployment.release),
         Check("schedule", deployment.schedules, "sam build && sam deploy"),
         Check("last poll", deployment.last_poll),
         Check("log", deployment.set_aside),
