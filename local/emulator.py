@@ -38,6 +38,7 @@ class Emulator:
         self._folder = folder
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self.program: tuple[str, ...] = ("ministack",)
 
     @property
     def endpoint(self) -> str:
@@ -72,7 +73,7 @@ class Emulator:
                 [
                     *(find_uv(), "tool", "run", "--isolated", "--quiet"),
                     *("--python", base_python(), "--with", SAM_TRANSLATOR),
-                    *("--from", MINISTACK, "ministack"),
+                    *("--from", MINISTACK, *self.program),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,

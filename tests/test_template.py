@@ -6,16 +6,13 @@ import ast
 import re
 import tomllib
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from batchwatch.batch import TERMINAL
 from batchwatch.settings import Settings
 from local.deploy import ROOT, Tagged, read_template, write_template
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TEMPLATE = read_template()
 RESOURCES = TEMPLATE["Resources"]
@@ -36,13 +33,6 @@ WITHIN = {  # what changes only a part of a resource: the parameter, and by whic
 }
 REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-
-
-def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    for name in FUNCTIONS:
-        (policy,) = RESOURCES[f"{name}Role"]["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]:
-            yield name, statement
 
 
 def pins(text: str) -> dict[str, str]:
@@ -97,21 +87,6 @@ def test_a_function_has_a_file_a_handler_a_build_target_and_a_sample_event(name:
     assert f"build-{name}:\n\tcp {module}.py" in (ROOT / "functions/Makefile").read_text()
     assert (ROOT / "events" / f"{module}.json").exists()
     assert len((ROOT / "functions" / f"{module}.py").read_text().splitlines()) <= 40
-
-
-def test_no_policy_allows_more_than_named_actions_on_named_things() -> None:
-    for name, statement in statements():
-        actions = statement["Action"]
-        for action in [actions] if isinstance(actions, str) else actions:
-            assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), (name, action)
-        assert isinstance(statement["Resource"], Tagged), (name, statement)
-
-
-def test_a_function_has_a_role_of_its_own_and_nothing_attached_by_others() -> None:
-    for name, function in FUNCTIONS.items():
-        assert function["Properties"]["Role"].value == f"{name}Role.Arn"
-        assert "Policies" not in function["Properties"]
-        assert "ManagedPolicyArns" not in RESOURCES[f"{name}Role"]["Properties"]
 
 
 def test_the_python_of_the_functions_is_that_of_the_layer() -> None:

@@ -35,9 +35,10 @@ class Sent:
 
     def drop(self) -> None:
         """Drop a good file and one that is refused under way; leave a third half done."""
+        self.tick()  # so that it has started when it comes to a job that is somebody's still
+        self._leave_half_merged()
         self._put("inbox/good.jsonl", _line("a") + _line("b"))
         self._put("inbox/bad.jsonl", _line("a", "." * 6_000_000) + b"{}\n", "refuse")
-        self._leave_half_merged()
         queue = self._outputs["InboxQueueUrl"]
         self._sqs.send_message(QueueUrl=queue, MessageBody="neither object nor order")
 
@@ -88,7 +89,7 @@ class Sent:
             Role.OUTPUT: waiting.model_copy(update={"upload": there}),
             Role.ERROR: waiting.model_copy(update={"upload": Upload(id=other, size=99)}),
         }
-        somebody = Lease(owner="somebody", until=time.time() + 3)
+        somebody = Lease(owner="somebody", until=time.time() + 8)
         assert somebody.owner != QUEUE
         job = job.but(stage=Stage.MERGING, parts=(part,), merged=merged, lease=somebody)
         self._jobs.begin(job)

@@ -174,12 +174,14 @@ def fresh_seed() -> int:
 
 
 @contextmanager
-def deployed(key: str = KEY, **parameters: str) -> Iterator[Stack]:
+def deployed(
+    key: str = KEY, local_aws: type[Emulator] = Emulator, **parameters: str
+) -> Iterator[Stack]:
     """Deploy the template with IAM enforced, its waits shortened, and fill in the secret."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         layer = stack.enter_context(ThreadPoolExecutor(1)).submit(build_layer, folder)
-        emulator = stack.enter_context(Emulator(folder))
+        emulator = stack.enter_context(local_aws(folder))
         openai = stack.enter_context(SimulatedOpenAI(key=key))
         parameters = {**PARAMETERS, "NotifyOn": NOBODY, **parameters}
         outputs = deploy(emulator, layer.result(), parameters=parameters)

@@ -7,17 +7,18 @@ import os
 import threading
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from local.deploy import read_template
 from local.service import ACCOUNT
 from local.simulator import Script
 from tests.cli.uses import USES
 from tests.command_line import batchwatch, hooked
 from tests.dropped import asked
+from tests.permissions.watched import Watched, unused
 from tests.whole.stack import deployed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest
@@ -25,27 +26,16 @@ if TYPE_CHECKING:
     from tests.command_line import Said
     from tests.whole.stack import Stack
 
-POLICIES = ("Readers", "Operators")
 BRIEF = Script(
     name="brief", endpoint="/v1/responses", requests=20, failed=2, ends="completed",
     validating=0.5, running=0.5, finalizing=0.5,
 )  # fmt: skip
 SLOW = replace(BRIEF, name="slow", running=5000)
 PATIENCE = ("--timeout", "90")
-OTHERWISE = {
-    "s3:ListObjectsV2": "s3:ListBucket",
-    "s3:HeadObject": "s3:GetObject",
-    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
-    "s3:CreateMultipartUpload": "s3:PutObject",
-    "s3:UploadPart": "s3:PutObject",
-    "s3:CompleteMultipartUpload": "s3:PutObject",
-    "lambda:Invoke": "lambda:InvokeFunction",
-}
-"""What IAM calls an operation, where that is not its name."""
 
 
 class Person:
-    """Somebody with rights of his own, at a terminal of his own; `used`: what he asked AWS for."""
+    """Somebody with rights of his own, at a terminal of his own."""
 
     def __init__(self, stack: Stack, name: str, policies: tuple[str, ...]) -> None:
         iam = stack.emulator.client("iam")
@@ -59,36 +49,20 @@ class Person:
             "AWS_ACCESS_KEY_ID": key["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
         }
-        self.used: set[str] = set()
 
     def __call__(self, line: str) -> Said:
         """Type a command."""
-        with hooked("provide-client-params", self._note):
-            return batchwatch(*line.split(), **self.environment)
-
-    def _note(self, model: Any, **_: Any) -> None:
-        action = f"{model.service_model.signing_name}:{model.name}"
-        action = action.replace("monitoring:", "cloudwatch:")
-        self.used.add(OTHERWISE.get(action, action))
-
-
-def granted() -> set[str]:
-    """Each action of the policies for people."""
-    resources = read_template()["Resources"]
-    statements = [
-        statement
-        for policy in POLICIES
-        for statement in resources[policy]["Properties"]["PolicyDocument"]["Statement"]
-    ]
-    actions = [statement["Action"] for statement in statements]
-    return {one for said in actions for one in ([said] if isinstance(said, str) else said)}
+        return batchwatch(*line.split(), **self.environment)
 
 
 def test_every_command_does_what_its_help_says(
-    tmp_path: Path, subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    subtests: pytest.Subtests,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setattr("batchwatch.cli.mend.mailbox.WAIT", 0)  # the local SQS is one server
-    with deployed() as stack:
+    with deployed(local_aws=Watched) as stack:
         person = Person(stack, "operator", ("ReadersPolicy", "OperatorsPolicy"))
         done, slow = stack.openai.add(BRIEF), stack.openai.add(SLOW)
         with stack.ticking(jobs=True):
@@ -110,7 +84,7 @@ def test_every_command_does_what_its_help_says(
                 doctor(person)
         assert stack.failed == []
         with subtests.test("nobody has a right that no command needs"):
-            assert granted() - person.used == set()
+            assert unused(stack.emulator, "commands", record_property) == []
         with subtests.test("who has no right is told so"):
             be_denied(stack, tmp_path)
 

@@ -14,12 +14,13 @@ import pytest
 
 from batchwatch.batch import Role
 from batchwatch.events import ArchivedFile
-from local.deploy import ROOT, Tagged, deploy_folder, read_template
+from local.deploy import ROOT, deploy_folder
 from local.scenario import CHAT, EMBEDDINGS, RESPONSES
 from local.service import ACCOUNT
 from local.simulator import Script
 from local.simulator.content import lines
 from tests.judge.checker import faults, truths
+from tests.permissions.watched import Watched, unused
 from tests.whole.stack import Stack, deployed
 from tests.world import KEY, REGION, aws_in_memory
 
@@ -145,8 +146,10 @@ _ANSWER: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 @pytest.mark.full
-def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_second() -> None:
-    with deployed(ArchiveInput="on") as stack:
+def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_second(
+    record_property: Callable[[str, object], None],
+) -> None:
+    with deployed(local_aws=Watched, ArchiveInput="on") as stack:
         example = Example(stack)
         ids = [stack.watch(script) for script in SCRIPTS]
         with stack.ticking():
@@ -168,15 +171,12 @@ def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_se
         soon(lambda: example.reactions() == len(ids) + 1 and example.idle(), example)
         assert example.result(first) is None
         assert example.result(second) == results[1]
-
-
-def test_the_example_may_do_named_things_to_what_it_is_about_and_nothing_else() -> None:
-    (policy,) = read_template(FOLDER / "template.yaml")["Resources"]["ReactRole"]["Properties"][
-        "Policies"
-    ]
-    for statement in policy["PolicyDocument"]["Statement"]:
-        assert isinstance(statement["Resource"], Tagged), statement
-        assert "*" not in str(statement["Action"]), statement
+        bucket, _, key = told[first]["data"]["files"]["output"]["s3_uri"][5:].partition("/")
+        stack.s3.delete_object(Bucket=bucket, Key=key)
+        example.tell_again(told[first] | {"id": "a third"})  # which fails, and is to come again
+        soon(lambda: "GetObject" in example.trouble(), example)
+        where = {"example": FOLDER.name, "stack": "batch-results"}
+        assert unused(stack.emulator, "example", record_property, **where) == []
 
 
 # What else an output may hold

@@ -1,11 +1,9 @@
-"""Every action that the template allows is needed: without it, the same rehearsal fails."""
+"""Every right of a function is used, and needed: without it, the same rehearsal fails."""
 
 from __future__ import annotations
 
 import json
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,60 +13,50 @@ from batchwatch.batch import Batch, Role, Status
 from batchwatch.ledger import Ledger
 from batchwatch.record import Change, File, FileState, Record
 from local.deploy import build_layer, deploy, read_template
-from local.emulator import Emulator
 from local.notices import Notices
 from local.run import PARAMETERS
 from local.service import ACCOUNT, Service, Subscriber
 from local.simulator import Script, SimulatedOpenAI
 from local.simulator.slack import SimulatedSlack
+from tests.permissions.grants import flat, grants, named, resources
+from tests.permissions.shown import why_unseen
+from tests.permissions.watched import Names, Watched, unused
 from tests.signed import SECRET, webhook
 from tests.whole.sending import Sent
 from tests.world import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-PATIENCE = 90
-"""Seconds that a rehearsal may take; it takes ten, and ends at once where access is denied."""
+    from local.emulator import Emulator
+    from tests.permissions.grants import Grant
+
+PATIENCE = 180
+"""Seconds that a rehearsal may take; it takes twenty, and ends at once where access is denied."""
 DENIED = ("AccessDenied", "AuthorizationError", "not authorized")
 ENDPOINT = "/v1/embeddings"
 DEAD_LETTERS = ("InboxDeadLettersUrl", "ArchiveDeadLettersUrl", "RelayDeadLettersUrl")
-NOT_ENFORCED = {
-    # The emulator reads a function's queue and writes its log in its own name; AWS in the role's.
-    "sqs:ReceiveMessage",
-    "sqs:DeleteMessage",
-    "sqs:GetQueueAttributes",
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-}
 
 
-def granted() -> Iterator[tuple[str, int, str]]:
-    """Each action of each statement of each role."""
+def of_functions() -> list[Grant]:
+    """Each right of each function."""
+    functions = [
+        f"{name}Role"
+        for name, resource in resources().items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    ]
+    return [g for g in grants() if g.policy in functions and g.kind == "identity"]
+
+
+def without(grant: Grant) -> dict[str, Any]:
+    """The template with one action on one resource taken out."""
     template = read_template()
-    for name, resource in template["Resources"].items():
-        if resource["Type"] == "AWS::IAM::Role":
-            for number, statement in enumerate(_statements(template, name)):
-                for action in _actions(statement):
-                    yield name, number, action
-
-
-def _statements(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
-    policies = template["Resources"][role]["Properties"].get("Policies", [])
-    return [one for policy in policies for one in policy["PolicyDocument"]["Statement"]]
-
-
-def _actions(statement: dict[str, Any]) -> list[str]:
-    said = statement["Action"]
-    return [said] if isinstance(said, str) else list(said)
-
-
-def without(role: str, number: int, action: str) -> dict[str, Any]:
-    """The template with one action taken out."""
-    template = read_template()
-    statement = _statements(template, role)[number]
-    left = [other for other in _actions(statement) if other != action]
-    statement["Action"] = left or "sts:GetCallerIdentity"
+    (policy,) = template["Resources"][grant.policy]["Properties"]["Policies"]
+    for statement in policy["PolicyDocument"]["Statement"]:
+        if named(statement["Resource"]) == grant.resource:
+            left = [action for action in flat(statement["Action"]) if action != grant.action]
+            statement["Action"] = left or "sts:GetCallerIdentity"
     return template
 
 
@@ -221,13 +209,10 @@ class Rehearsal:
         return len(said.get("Uploads", []))
 
 
-def rehearse(template: dict[str, Any]) -> list[str]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Emulator(Path(folder)) as emulator,
-        SimulatedOpenAI(key=KEY) as openai,
-    ):
-        layer = build_layer(Path(folder))
+def rehearse(emulator: Emulator, folder: Path, template: dict[str, Any]) -> list[str]:
+    """Deploy a template and play; return what did not happen."""
+    with SimulatedOpenAI(key=KEY) as openai:
+        layer = build_layer(folder)
         parameters = PARAMETERS | {"Webhooks": "on", "EventBus": "default"}
         outputs = deploy(emulator, layer, parameters=parameters, template=template)
         try:
@@ -236,21 +221,23 @@ def rehearse(template: dict[str, Any]) -> list[str]:
             return [str(crashed)]
 
 
-@pytest.mark.full  # by default, main job, commands and runbooks run under the same roles
-def test_with_all_that_is_allowed_the_rehearsal_succeeds() -> None:
-    assert rehearse(read_template()) == []
+@pytest.mark.deploy
+def test_with_all_that_is_allowed_the_rehearsal_succeeds_and_each_right_is_used(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    with Watched(tmp_path) as emulator:
+        missing = rehearse(emulator, tmp_path, read_template())
+        wrong = unused(emulator, "rehearsal", record_property)
+
+    assert (missing, wrong) == ([], [])
 
 
 @pytest.mark.full
-def test_without_the_right_to_publish_nothing_is_announced() -> None:
-    (grant,) = (g for g in granted() if g[0] == "PollerRole" and g[2] == "sns:Publish")
+@pytest.mark.parametrize("grant", of_functions(), ids=lambda grant: "-".join(grant.key))
+def test_without_a_right_the_rehearsal_fails(grant: Grant, tmp_path: Path) -> None:
+    with Watched(tmp_path) as emulator:
+        missing = rehearse(emulator, tmp_path, without(grant))
+        lacked = Names(emulator).used(grant, emulator.seen(), allowed=False)
 
-    assert rehearse(without(*grant)) != []
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("grant", list(granted()), ids=lambda g: f"{g[0]}-{g[1]}-{g[2]}")
-def test_without_an_action_the_rehearsal_fails(grant: tuple[str, int, str]) -> None:
-    missing = rehearse(without(*grant))
-
-    assert bool(missing) != (grant[2] in NOT_ENFORCED)
+    needed = why_unseen(grant) is None
+    assert (bool(missing), lacked) == (needed, needed)

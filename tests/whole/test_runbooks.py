@@ -20,6 +20,7 @@ from local.service import ACCOUNT
 from tests.builders import read
 from tests.handlers import sample
 from tests.operations import commands, questions
+from tests.permissions.watched import Watched, unused
 from tests.signed import SECRET, webhook
 from tests.whole.stack import deployed
 from tests.whole.terminal import Typed, aws_cli, why_not
@@ -27,7 +28,7 @@ from tests.whole.test_cli import BRIEF, Person
 from tests.world import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.whole.stack import Stack
 
@@ -88,12 +89,14 @@ def test_what_cannot_be_run_is_in_the_runbooks() -> None:
 
 @pytest.mark.skipif(WHY_NOT != "", reason=WHY_NOT)
 def test_the_commands_of_the_runbooks_find_the_trouble_and_mend_it(
-    subtests: pytest.Subtests, monkeypatch: pytest.MonkeyPatch
+    subtests: pytest.Subtests,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setattr("batchwatch.cli.mend.mailbox.WAIT", 0)  # the local SQS is one server
     everything = {"Webhooks": "on", "EventBus": "default", "Dashboard": "on"}
     with (
-        deployed(**everything) as stack,
+        deployed(local_aws=Watched, **everything) as stack,
         aws_cli(stack.emulator.endpoint) as aws,
         ThreadPoolExecutor(1) as beside,
     ):
@@ -118,6 +121,8 @@ def test_the_commands_of_the_runbooks_find_the_trouble_and_mend_it(
             show(stack)
         with subtests.test("the log"):
             ask(stack, batch)
+        with subtests.test("each right on queues was used"):
+            assert unused(stack.emulator, "runbooks", record_property) == []
 
 
 def by_hand(person: Person, line: str) -> Typed:
@@ -188,7 +193,7 @@ def die(stack: Stack, batch: str) -> None:
     """Put dead letters into each queue, also such as nobody can read."""
     stack.messages += stack.listener.news()
     event = stack.messages[0]
-    order = json.dumps({"account": ACCOUNT, "batch_id": batch})
+    order = json.dumps({"subject": batch, "data": {"account": ACCOUNT}})
     letters = {"Archive": [order], "Inbox": [json.dumps({"job": "job_gone"})]}
     letters |= {"Notify": [event], "Relay": [event]}
     for queue, bodies in letters.items():
