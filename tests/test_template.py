@@ -28,6 +28,7 @@ OPTIONAL = {  # by its condition: how names begin, the parameter, and by which v
     "EmailWanted": ("Mail", "NotificationEmail", ""),
     "SlackWanted": ("Slack", "SlackChannel", ""),
     "DashboardOn": ("Dashboard", "Dashboard", "off"),
+    "KmsKeyGiven": ("Kms", "KmsKey", ""),
 }
 REQUIREMENTS = (ROOT / "layers/core/requirements.txt").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -107,6 +108,8 @@ def test_a_function_has_a_role_of_its_own_and_nothing_attached_by_others() -> No
         assert function["Properties"]["Role"].value == f"{name}Role.Arn"
         assert "Policies" not in function["Properties"]
         assert "ManagedPolicyArns" not in RESOURCES[f"{name}Role"]["Properties"]
+    # But for the use of the one key, which is the same for all: tests/test_encryption.py.
+    assert [name for name, r in RESOURCES.items() if "Roles" in r["Properties"]] == ["KmsUse"]
 
 
 def test_the_python_of_the_functions_is_that_of_the_layer() -> None:
