@@ -111,7 +111,8 @@ def by(stack: Stack, batch: str) -> str | None:
     """By which key of KMS the output of a batch is encrypted; None: by none."""
     (name,) = [key for key in stack.service.stored() if f"{batch}/output.jsonl" in key]
     said = stack.s3.head_object(Bucket=stack.service.outputs["BucketName"], Key=name)
-    return said.get("SSEKMSKeyId")
+    key: str | None = said.get("SSEKMSKeyId")
+    return key
 
 
 def of_type(stack: Stack, kind: str) -> list[str]:
