@@ -46,7 +46,7 @@ class People:
         announced["FilterPolicy"] = {"type": default("NotifyOn").split(",")}
         subscribe(self.world.environment["BATCHWATCH_TOPIC"], self.queue, announced)
         table = dict(_RESOURCES["Told"]["Properties"])
-        table.pop("TimeToLiveSpecification")
+        table = {k: v for k, v in table.items() if not k.startswith(("TimeToLive", "SSE"))}
         client("dynamodb").create_table(TableName="told", **table)
         self.world.environment |= {
             "BATCHWATCH_NOTIFICATIONS": topics["mail"],

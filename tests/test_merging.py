@@ -6,6 +6,7 @@ import zlib
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,27 @@ def test_of_nothing_there_is_no_file(world: World) -> None:
         for found in bench.s3.list_objects_v2(Bucket="bucket", Prefix="jobs/")["Contents"]
     ]
     assert there == [KEY.replace("output", "error")]
+
+
+def test_a_key_that_may_not_be_used_for_now_loses_no_results(world: World) -> None:
+    """S3 answers 403 as for an object that is gone; only its words tell what was denied."""
+    bench = Bench(world, [b"1\n"])
+    denied = "User: batchwatch is not authorized to perform: kms:Decrypt on resource: a key"
+    world.refuse("GetObject", "AccessDenied", status=403, message=denied)
+
+    with pytest.raises(ClientError, match="kms:Decrypt"):
+        bench.merge()
+    assert bench.job.merged.get(Role.OUTPUT, File(state=FileState.PENDING)).reason is None
+    bench.merge()
+    assert bench.content() == b"1\n"
+
+
+def test_an_object_that_is_gone_ends_the_merging_of_it(world: World) -> None:
+    bench = Bench(world, [b"1\n"])
+    world.refuse("GetObject", "AccessDenied", status=403)
+
+    bench.merge()
+    assert bench.job.merged[Role.OUTPUT].state is FileState.FAILED
 
 
 def large(lines: int, first: int) -> bytes:

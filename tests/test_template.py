@@ -25,6 +25,7 @@ OPTIONAL = {  # by its condition: how names begin, the parameter, and by which v
     "EmailWanted": ("Mail", "NotificationEmail", ""),
     "SlackWanted": ("Slack", "SlackChannel", ""),
     "DashboardOn": ("Dashboard", "Dashboard", "off"),
+    "KmsKeyGiven": ("Kms", "KmsKey", ""),
 }
 WITHIN = {  # what changes only a part of a resource: the parameter, and by which value it is off
     "SubscribersOn": ("SubscriberAccounts", ""),

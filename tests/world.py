@@ -122,7 +122,15 @@ class World:
     def _note(self, model: Any, **_: Any) -> None:
         self.calls.append(f"{model.service_model.service_name}.{model.name}")
 
-    def refuse(self, operation: str, code: str, *, status: int, times: int = 1) -> None:
+    def refuse(
+        self,
+        operation: str,
+        code: str,
+        *,
+        status: int,
+        times: int = 1,
+        message: str = "as the test wants",
+    ) -> None:
         """Let S3 do what it is asked, and then answer `times` times as if it had refused."""
         left = [times]
 
@@ -130,7 +138,7 @@ class World:
             if left[0]:
                 left[0] -= 1
                 http_response.status_code = status
-                parsed["Error"] = {"Code": code, "Message": "as the test wants"}
+                parsed["Error"] = {"Code": code, "Message": message}
 
         self.runtime.s3.meta.events.register(f"after-call.s3.{operation}", spoil)
 
@@ -271,7 +279,9 @@ def build(openai: SimulatedOpenAI, clock: Clock) -> World:
     bucket = "bucket"
     _bucket(bucket)
     for name in ("Ledger", "Jobs"):
-        table = {k: v for k, v in _properties(name).items() if not k.startswith("PointInTime")}
+        table = {
+            k: v for k, v in _properties(name).items() if not k.startswith(("PointInTime", "SSE"))
+        }
         client("dynamodb").create_table(TableName=name.lower(), **table)
     secret = client("secretsmanager").create_secret(
         Name="keys", SecretString=_properties("Keys")["SecretString"]

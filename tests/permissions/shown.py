@@ -38,6 +38,8 @@ def why_unseen(grant: Grant) -> str | None:
         return "address"
     if grant.kind == "trust":
         return {"TickRole": "tick", "SlackRole": "slack"}.get(policy, "starts")
+    if action.startswith("kms:"):
+        return "key"
     if grant.kind == "resource":
         return _unseen_of_a_thing(grant)
     if policy in PEOPLE:

@@ -27,8 +27,8 @@ _ALREADY_THERE = "PreconditionFailed"
 _NO_UPLOAD = "NoSuchUpload"  # completed (and the answer was lost), aborted or dropped
 _AT_ONCE = "ConditionalRequestConflict"  # somebody writes or deletes the same key at this moment
 _AT_ONCE_TRIES = 3
-_NOT_THERE = "NoSuchKey"
-_DENIED = "AccessDenied"  # also in place of NoSuchKey, to who may not list
+_GONE = {"NoSuchKey", "AccessDenied"}  # the latter too, to who may not list
+_OF_THE_KEY = "kms:"  # it is the key that may not be used, and the object is there
 _WRONG_PARTS = {"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "BadDigest", "InvalidRequest"}
 _PIECE = 1024 * 1024
 MOST_PARTS = 10_000
@@ -162,7 +162,7 @@ class Archive:
         try:
             there = self.measure(key)
         except ClientError as error:
-            if certain or _code(error) not in {_NOT_THERE, _DENIED}:
+            if certain or not _is_gone(error):
                 raise
             raise BadUploadError(f"neither the upload nor {self.uri(key)} is there") from error
         ours = self._stored(key, tally)
@@ -187,7 +187,7 @@ class Archive:
         try:
             body = self._s3.get_object(Bucket=self._bucket, Key=key, **part)["Body"]  # type: ignore[arg-type]
         except ClientError as error:
-            if _code(error) not in {_NOT_THERE, _DENIED}:
+            if not _is_gone(error):
                 raise
             raise LostObjectError(f"{self.uri(key)} is not there any more") from error
         yield from body.iter_chunks(_PIECE)
@@ -229,6 +229,11 @@ def _completed(part: Mapping[str, object]) -> CompletedPartTypeDef:
     """Turn a listed part into what a completion names. Not every S3 lists checksums."""
     names = ("PartNumber", "ETag", "ChecksumCRC32")
     return cast("CompletedPartTypeDef", {name: part[name] for name in names if part.get(name)})
+
+
+def _is_gone(error: ClientError) -> bool:
+    """Whether there is no such object; a 403 that names KMS is not about the object."""
+    return _code(error) in _GONE and _OF_THE_KEY not in error.response["Error"].get("Message", "")
 
 
 def _code(error: ClientError) -> str:
