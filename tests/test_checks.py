@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from local import emulator
-from local.deploy import ROOT
+from local.deploy import ROOT, read_template
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -132,3 +132,29 @@ def test_every_tool_is_pinned_to_a_version() -> None:
     assert all("==" in each or each == '"$translator"' for each in named)
     assert '"$translator"' in named
     assert emulator.SAM_TRANSLATOR.count("==") == emulator.MINISTACK.count("==") == 1
+
+
+def test_what_the_threat_model_names_is_there() -> None:
+    said = (ROOT / "docs/security.md").read_text()
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    files = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    named = set(re.findall(r"`(test_\w+)`", said))
+
+    assert len(named) > 40
+    assert [n for n in named if n not in files and f"def {n}(" not in tests] == []
+    assert all((ROOT / path).exists() for path in re.findall(r"`(\.ci/[\w.-]+)`", said))
+
+
+def test_readers_change_nothing_and_nobody_of_the_people_reads_a_secret() -> None:
+    given = {}
+    for policy in ("Readers", "Operators"):
+        said = read_template()["Resources"][policy]["Properties"]["PolicyDocument"]["Statement"]
+        actions = [each["Action"] for each in said]
+        given[policy] = {a for each in actions for a in ([each] if isinstance(each, str) else each)}
+    looking = re.compile(r"\w+:(Get|BatchGet|List|Describe|Query|Filter|Receive)\w*")
+
+    assert {a for a in given["Readers"] if not looking.fullmatch(a)} == {
+        "sqs:ChangeMessageVisibility"  # to show again at once what was looked at
+    }
+    for action in given["Readers"] | given["Operators"]:
+        assert action.partition(":")[0] not in {"secretsmanager", "iam", "sts"}, action
