@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from batchwatch.errors import (
     SecretError,
     UnsafeIdError,
 )
-from batchwatch.openai import Account, OpenAI
+from batchwatch.openai import LONGEST_ANSWER, Account, OpenAI
 from batchwatch.retry import Rest
 from local.simulator import Script, SimulatedOpenAI
 from tests.builders import BATCH, OUTPUT, batch
@@ -579,6 +580,48 @@ def test_a_success_that_is_no_batch_is_a_bad_answer(body: bytes) -> None:
     with pytest.raises(BadAnswerError):
         line.openai().retrieve(BATCH)
     assert len(line.requests) == 1
+
+
+@dataclass
+class Endless:
+    """An answer that never ends; `given`: bytes of it that were taken. Packed, 1 is 1,000."""
+
+    status: int
+    packed: bool = False
+    given: int = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Begin to answer."""
+        headers = {"content-encoding": "gzip"} if self.packed else {}
+        return httpx.Response(self.status, headers=headers, content=self._pieces(), request=request)
+
+    def _pieces(self) -> Iterator[bytes]:
+        pack = zlib.compressobj(wbits=31)
+        while True:
+            piece = b'{"error": "' + b" " * 1_000_000
+            piece = pack.compress(piece) + pack.flush(zlib.Z_SYNC_FLUSH) if self.packed else piece
+            self.given += len(piece)
+            yield piece
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("status", "error"), [(200, BadAnswerError), (401, AccessError), (404, NotFoundError)]
+)
+def test_an_answer_that_never_ends_is_not_read_for_ever(
+    status: int, error: type[OpenAIError], *, packed: bool
+) -> None:
+    """It would take the memory that all accounts share."""
+    answer = Endless(status, packed)
+    openai = OpenAI(Account("default", "sk-1"), transport=httpx.MockTransport(answer))
+
+    with pytest.raises(error):
+        openai.retrieve(BATCH)
+
+    if status != 200:  # else it is a file, which others read bit by bit
+        with pytest.raises(error), openai.stream_file(OUTPUT, {}):
+            pass
+    assert answer.given < 3 * LONGEST_ANSWER / (500 if packed else 1)
 
 
 @pytest.mark.parametrize("said", [{"id": "file-2", "bytes": 7}, {"bytes": 7}, [], None])

@@ -6,10 +6,11 @@ create and cost a second batch. After a 429 all requests of the client rest. No 
 followed, so that none carries the key.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from math import ceil
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -44,6 +45,8 @@ _TIMEOUT_OF_CREATION = httpx.Timeout(10, connect=5, read=60)
 _TIMEOUT_OF_UPLOADS = httpx.Timeout(10, connect=5, write=60, read=120)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _LONGEST_REASON = 400
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""Bytes, unpacked, of an answer that is no file; a page of 100 batches has far less."""
 _TOO_MANY = 429
 _KINDS = {401: AccessError, 403: AccessError, 404: NotFoundError, 429: RateLimitedError}
 _KIND = re.compile(r"[a-z]+/[a-z0-9.+-]{1,40}")
@@ -128,7 +131,7 @@ class OpenAI:
         Asks once: whoever copies has a deadline, and a queue to come back by.
         """
         path = f"files/{_segment(file_id)}/content"
-        answer = self._send(
+        answer, _ = self._send(
             "GET", path, headers=headers, timeout=_TIMEOUT_OF_FILES, stream=True, retries=0
         )
         try:
@@ -186,9 +189,11 @@ class OpenAI:
         self._http.close()
 
     def _json(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        answer = self._send(method, path, **request)
+        answer, body = self._send(method, path, **request)
+        if body is None:
+            raise BadAnswerError(f"{method} {path}: more than {LONGEST_ANSWER} bytes")
         try:
-            said = answer.json()
+            said = json.loads(body)
         except (ValueError, RecursionError) as error:
             kind = answer.headers.get("content-type", "").partition(";")[0]
             what = kind if _KIND.fullmatch(kind) else "something else"
@@ -208,15 +213,19 @@ class OpenAI:
         ends: Mapping[int, type[OpenAIError]] = MappingProxyType({}),
         rest: Rest | None = None,
         **content: Any,
-    ) -> httpx.Response:
-        """Send a request until it is answered; `ends`: what else than a retry a status means."""
+    ) -> tuple[httpx.Response, bytes | None]:
+        """Send a request until it is answered; `ends`: what else than a retry a status means.
+
+        Return the answer with its body: empty where it is a `stream`, None where it is too long.
+        """
         request = self._http.build_request(method, path, timeout=timeout, **content)
         what, rest = f"{method} {path}", rest or self._rest
         uncertain = False
         for attempt in range(retries + 1):
             given_up = self._wait_for_turn(what, rest, uncertain=uncertain)
             try:
-                answer = self._http.send(request, stream=stream)
+                answer = self._http.send(request, stream=True)
+                body = b"" if stream else _whole(answer)
             except httpx.RequestError as error:
                 uncertain = uncertain or not isinstance(error, _NEVER_SENT)
                 if attempt == retries:
@@ -226,7 +235,7 @@ class OpenAI:
                 continue
             if answer.is_success:
                 rest.end_row()
-                return answer
+                return answer, body
             now, status = self._clock(), answer.status_code
             uncertain = status not in ends and (uncertain or may_be_done(status))
             wait = None if status in ends else pause(status, answer.headers, attempt, now)
@@ -234,7 +243,7 @@ class OpenAI:
                 if status == _TOO_MANY:
                     rest.give_up(asked_for(answer.headers, now), given_up)
                 kind = ends.get(status) or _KINDS.get(status, OpenAIError)
-                raise self._refusal(kind, what, answer, uncertain=uncertain)
+                raise self._refusal(kind, what, answer, body, uncertain=uncertain)
             answer.close()
             if status == _TOO_MANY:
                 rest.take(wait)  # before the next attempt, as before any other request
@@ -253,14 +262,20 @@ class OpenAI:
         return rest.given_up
 
     def _refusal(
-        self, kind: type[OpenAIError], what: str, answer: httpx.Response, *, uncertain: bool
+        self,
+        kind: type[OpenAIError],
+        what: str,
+        answer: httpx.Response,
+        body: bytes | None,
+        *,
+        uncertain: bool,
     ) -> OpenAIError:
         """Turn a refusal into an error that names its cause."""
-        status, body = answer.status_code, b""
-        with suppress(httpx.HTTPError):
-            body = answer.read()
-        answer.close()
-        refusal = Refusal.read(status, body)
+        status = answer.status_code
+        if not answer.is_closed:  # a stream, of which nothing has been read
+            with suppress(httpx.HTTPError):
+                body = _whole(answer)
+        refusal = Refusal.read(status, body or b"")
         text = self._hide(f"{what}: {status} {refusal.reason}")[:_LONGEST_REASON].rstrip()
         code = refusal.code if refusal.code and self._harmless(refusal.code) else None
         return kind(text, status=status, code=code, limited=refusal.limited, uncertain=uncertain)
@@ -271,6 +286,17 @@ class OpenAI:
     def _hide(self, text: str) -> str:
         """Take the key out: some servers repeat it, and not all keys look like one."""
         return text.replace(self._key, "…")
+
+
+def _whole(answer: httpx.Response) -> bytes | None:
+    """Read an answer to its end; None where that is too far."""
+    body = bytearray()
+    with closing(answer):
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > LONGEST_ANSWER:
+                return None
+    return bytes(body)
 
 
 def _segment(identifier: str) -> str:

@@ -1,0 +1,63 @@
+"""Write what CloudFormation makes of the templates by the macro of SAM, as JSON, without AWS.
+
+    uv run --isolated --no-project --with aws-sam-translator==… --with pyyaml==… \
+        python .ci/transform.py FOLDER
+
+Each comes with every option on: no resource has a condition. `elsewhere.json` is ours as for a
+partition that lacks some types of resources (docs/security.md names them).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+CODE = "s3://sources/code.zip"  # what `sam package` would have uploaded
+ELSEWHERE_UNKNOWN = ("AWS::Chatbot::SlackChannelConfiguration", "AWS::Lambda::Url")
+
+
+class NoManagedPolicies:
+    """Names of managed policies to ARNs, which are asked of IAM; the templates name none."""
+
+    def load(self) -> dict[str, str]:
+        """Return none."""
+        return {}
+
+
+def transformed(path: Path) -> dict[str, Any]:
+    """Return a template without macros and conditions on resources."""
+    template = yaml_parse(path.read_text())
+    functions = template.get("Globals", {}).get("Function", {})
+    for properties in [functions, *(r["Properties"] for r in template["Resources"].values())]:
+        properties.update(dict.fromkeys({"CodeUri", "ContentUri"} & properties.keys(), CODE))
+    made: dict[str, Any] = transform(template, {}, NoManagedPolicies())
+    for resource in made["Resources"].values():
+        resource.pop("Condition", None)
+    return made
+
+
+def without(made: dict[str, Any], types: tuple[str, ...]) -> dict[str, Any]:
+    """Return a template without resources of these types, and the outputs that tell of them."""
+    gone = {name for name, r in made["Resources"].items() if r["Type"] in types}
+    return made | {
+        "Resources": {n: r for n, r in made["Resources"].items() if n not in gone},
+        "Outputs": {
+            n: o
+            for n, o in made["Outputs"].items()
+            if not any(f'"{name}"' in json.dumps(o["Value"]) for name in gone)
+        },
+    }
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    ours = transformed(Path("template.yaml"))
+    example = transformed(Path("examples/react-to-completed/template.yaml"))
+    elsewhere = without(ours, ELSEWHERE_UNKNOWN)
+    for name, made in [("template", ours), ("example", example), ("elsewhere", elsewhere)]:
+        (folder / f"{name}.json").write_text(json.dumps(made, indent=1))
