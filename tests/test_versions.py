@@ -13,11 +13,13 @@ import pytest
 from batchwatch.batch import Batch, Role, Status
 from batchwatch.events import BatchEvent
 from batchwatch.items import key_of, to_dynamodb
-from batchwatch.job_events import read_event
+from batchwatch.job_events import JobEvent, read_event
 from batchwatch.orders import read_order
 from batchwatch.record import File, FileState, Record
 from batchwatch.submit.inbox_queue import WorkOrder, read_message
-from batchwatch.submit.job import PartState, Stage
+from batchwatch.submit.job import Job, PartState, Stage
+from batchwatch.submit.telling import Narrator
+from batchwatch.submit.unrun import Why
 from batchwatch.telling import Rules, Witness
 from batchwatch.watch import watch
 from docs.events.examples import example, job_example
@@ -87,6 +89,7 @@ def test_the_items_of_the_first_release_are_of_every_point_of_a_life() -> None:
 # What a later version has left
 
 
+@pytest.mark.deploy  # takes seconds
 def test_what_a_later_version_keeps_of_a_batch_is_there_after_all_that_this_one_writes(
     world: World,
 ) -> None:
@@ -110,6 +113,7 @@ def test_what_a_later_version_keeps_of_a_batch_is_there_after_all_that_this_one_
     assert world.record(batch_id).settled
 
 
+@pytest.mark.deploy  # takes seconds
 def test_what_a_later_version_keeps_of_a_job_is_there_after_all_that_this_one_writes(
     world: World,
 ) -> None:
@@ -129,6 +133,7 @@ def test_what_a_later_version_keeps_of_a_job_is_there_after_all_that_this_one_wr
     assert [job["taste"], job["parts"][0]["taste"], job["options"]["taste"]] == ["sweet"] * 3
 
 
+@pytest.mark.deploy  # takes seconds
 def test_a_file_in_a_state_of_a_later_version_is_left_alone_and_its_batch_stays_open(
     world: World,
 ) -> None:
@@ -173,6 +178,7 @@ def test_a_status_of_a_later_version_is_followed_by_the_end_alone() -> None:
     assert told == {"paused": [], "in_progress": [], "cancelling": [], "failed": ["batch.failed"]}
 
 
+@pytest.mark.deploy  # takes seconds
 def test_a_part_in_a_state_of_a_later_version_holds_its_job_and_no_other(world: World) -> None:
     first, second = (world.drop(f"{name}.jsonl", asked(2)) for name in "ab")
     world.submit()
@@ -189,6 +195,19 @@ def test_a_part_in_a_state_of_a_later_version_holds_its_job_and_no_other(world: 
     put(world, "jobs", key, job=ours)
     assert finished(world, first).outcome == "completed"
     assert len(merged(world, first)) == 2
+
+
+def test_a_part_in_a_state_of_a_later_version_is_told_as_one_that_waits() -> None:
+    recorded = [each for each in json.loads(RECORDED[0].read_text()) if "job_id" in each]
+    said = next(job for each in recorded if (job := json.loads(each["job"]["S"])).get("parts"))
+    said["parts"] = [{**part, "state": "priced"} for part in said["parts"]]
+    narrator = Narrator("urn:batchwatch:test", "bucket")
+
+    told = narrator.waiting(Job.model_validate(said), Why.TOKEN_LIMIT, 0)
+
+    event = JobEvent.model_validate_json(told.outbox[told.seq])
+    assert {part.state for part in event.data.parts} == {"waiting"}
+    assert narrator.submitted(told, 0) == told
 
 
 def test_an_event_of_a_later_version_in_an_outbox_is_published_to_the_byte(world: World) -> None:
