@@ -6,13 +6,14 @@ stays out, as the emulator speaks plain HTTP on loopback.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
 import subprocess
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
@@ -75,10 +76,13 @@ def write_template(template: dict[str, Any]) -> str:
     return yaml.dump(template, Dumper=_Dumper, sort_keys=False, width=1000)
 
 
-def build_layer(folder: Path) -> Path:
-    """Install the layer's pinned requirements for this machine and put the package beside them."""
+def build_layer(folder: Path, tree: Path = ROOT) -> Path:
+    """Install a layer's pinned requirements for this machine and put the package beside them.
+
+    `tree`: the sources of another release, if not these.
+    """
     target = folder / "layer" / "python"
-    source = ROOT / "layers" / "core"
+    source = tree / "layers" / "core"
     command = [
         *(find_uv(), "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"),
         *("--python", base_python(), "--target", str(target)),
@@ -109,17 +113,24 @@ def _compile(folder: Path) -> None:
         raise EmulatorError(f"the layer could not be compiled:\n{compiled.stdout[-2000:]}")
 
 
-def deploy(
+def deploy(  # noqa: PLR0913 - each may be another
     emulator: Emulator,
     layer: Path,
     *,
     stack: str = "batchwatch",
     parameters: Mapping[str, str] | None = None,
     template: dict[str, Any] | None = None,
+    tree: Path = ROOT,
+    update: bool = False,
 ) -> dict[str, str]:
-    """Deploy our template, or a changed one of it, and return the outputs of its stack."""
-    packaged = _package(emulator, stack, template or read_template(), layer)
-    return _create(emulator, stack, packaged, parameters or {})
+    """Deploy our template, or a changed one of it, and return the outputs of its stack.
+
+    `tree`: where another release lies, whose template and functions are deployed. `update`: the
+    stack is there already.
+    """
+    template = template or read_template(tree / TEMPLATE.name)
+    packaged = _package(emulator, stack, template, layer, tree)
+    return _bring(emulator, stack, packaged, parameters or {}, "update" if update else "create")
 
 
 def deploy_folder(
@@ -131,17 +142,21 @@ def deploy_folder(
         if resource["Type"] == "AWS::Serverless::Function":
             code = folder / resource["Properties"]["CodeUri"]
             resource["Properties"]["CodeUri"] = put(f"{name}.zip", code)
-    return _create(emulator, stack, template, parameters)
+    return _bring(emulator, stack, template, parameters, "create")
 
 
-def _create(
-    emulator: Emulator, stack: str, template: dict[str, Any], parameters: Mapping[str, str]
+def _bring(
+    emulator: Emulator,
+    stack: str,
+    template: dict[str, Any],
+    parameters: Mapping[str, str],
+    how: Literal["create", "update"],
 ) -> dict[str, str]:
-    """Create a stack, wait for it, and return its outputs."""
+    """Create or update a stack, wait for it, and return its outputs."""
     cloudformation, place = emulator.client("cloudformation"), f"{_SOURCES}-{stack}/template.yaml"
     bucket, _, key = place.partition("/")  # in a request, 51,200 bytes are the most
     emulator.client("s3").put_object(Bucket=bucket, Key=key, Body=write_template(template).encode())
-    cloudformation.create_stack(
+    getattr(cloudformation, f"{how}_stack")(
         StackName=stack,
         TemplateURL=f"{emulator.endpoint}/{place}",
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -149,7 +164,7 @@ def _create(
             {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
         ],
     )
-    waiter = cloudformation.get_waiter("stack_create_complete")
+    waiter = cloudformation.get_waiter(f"stack_{how}_complete")
     try:
         waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
     except Exception as error:
@@ -159,23 +174,28 @@ def _create(
 
 
 def _package(
-    emulator: Emulator, stack: str, template: dict[str, Any], layer: Path
+    emulator: Emulator, stack: str, template: dict[str, Any], layer: Path, tree: Path
 ) -> dict[str, Any]:
     """Upload code and layer and let the template point there, as `sam package` does."""
     put = _sources(emulator, stack)
-    template["Globals"]["Function"]["CodeUri"] = put("functions.zip", ROOT / "functions")
+    template["Globals"]["Function"]["CodeUri"] = put("functions.zip", tree / "functions")
     template["Resources"]["Core"]["Properties"]["ContentUri"] = put("layer.zip", layer)
     template["Resources"].pop("BucketPolicy", None)
     return template
 
 
 def _sources(emulator: Emulator, stack: str) -> Callable[[str, Path], str]:
-    """Make a bucket for the sources of a stack; what is returned puts a folder there."""
-    s3, bucket = emulator.client("s3"), f"{_SOURCES}-{stack}"
-    s3.create_bucket(Bucket=bucket)
+    """Make a bucket for the sources of a stack; what is returned puts a folder there.
 
-    def put(key: str, folder: Path) -> str:
-        s3.put_object(Bucket=bucket, Key=key, Body=_zip(folder))
+    Other content has another key, as an update changes nothing whose address has not changed.
+    """
+    s3, bucket = emulator.client("s3"), f"{_SOURCES}-{stack}"
+    s3.create_bucket(Bucket=bucket)  # ours already: no error in this region
+
+    def put(name: str, folder: Path) -> str:
+        packed = _zip(folder)
+        key = f"{hashlib.sha256(packed).hexdigest()[:16]}/{name}"
+        s3.put_object(Bucket=bucket, Key=key, Body=packed)
         return f"s3://{bucket}/{key}"
 
     return put

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from batchwatch.ledger import Ledger
-from local.deploy import build_layer, deploy
+from local.deploy import ROOT, build_layer, deploy
 from local.emulator import Emulator
 from local.run import PARAMETERS
 from local.service import ACCOUNT, Service, Subscriber
@@ -178,13 +178,22 @@ def deployed(
     key: str = KEY, local_aws: type[Emulator] = Emulator, **parameters: str
 ) -> Iterator[Stack]:
     """Deploy the template with IAM enforced, its waits shortened, and fill in the secret."""
+    with deployed_from(ROOT, key, local_aws, **parameters) as stack:
+        yield stack
+
+
+@contextmanager
+def deployed_from(
+    tree: Path, key: str, local_aws: type[Emulator] = Emulator, /, **parameters: str
+) -> Iterator[Stack]:
+    """Do the same with the sources of another release, which lie in `tree`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
-        layer = stack.enter_context(ThreadPoolExecutor(1)).submit(build_layer, folder)
+        layer = stack.enter_context(ThreadPoolExecutor(1)).submit(build_layer, folder, tree)
         emulator = stack.enter_context(local_aws(folder))
         openai = stack.enter_context(SimulatedOpenAI(key=key))
         parameters = {**PARAMETERS, "NotifyOn": NOBODY, **parameters}
-        outputs = deploy(emulator, layer.result(), parameters=parameters)
+        outputs = deploy(emulator, layer.result(), parameters=parameters, tree=tree)
         service = Service(emulator, outputs)
         service.put_key(key, openai.base_url, [SECRET] if "WebhookUrl" in outputs else [])
         listener = stack.enter_context(service.subscribe())

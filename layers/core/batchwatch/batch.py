@@ -6,7 +6,6 @@ ids, statuses by other names, dates as text.
 """
 
 import re
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -24,6 +23,7 @@ from pydantic import (
 from batchwatch.errors import BadAnswerError, UnsafeIdError
 from batchwatch.reading import (
     Count,
+    Growing,
     Seconds,
     Text,
     error_entries,
@@ -44,8 +44,11 @@ def safe_id(value: str) -> str:
     return value
 
 
-class Status(StrEnum):
-    """The eight statuses of the API, and one for all it may yet invent."""
+class Status(Growing):
+    """The eight statuses of the API, and one for all it may yet invent.
+
+    What OpenAI says is read by its name (`_status`); the table may hold one of a later version.
+    """
 
     VALIDATING = "validating"
     IN_PROGRESS = "in_progress"
@@ -64,8 +67,11 @@ class Status(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Place in the order of a life; a batch only ever moves to a higher one."""
-        return _RANK[self]
+        """Place in the order of a life; a batch only ever moves to a higher one.
+
+        Of a status of a later version it is known only that the end comes after it.
+        """
+        return _RANK.get(self, _LATER)
 
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.EXPIRED, Status.CANCELLED})
@@ -75,11 +81,12 @@ _RANK = {
     Status.IN_PROGRESS: 1,
     Status.FINALIZING: 2,
     Status.CANCELLING: 3,
-    **dict.fromkeys(TERMINAL, 4),
+    **dict.fromkeys(TERMINAL, 5),
 }
+_LATER = 4
 
 
-class Role(StrEnum):
+class Role(Growing):
     """The files of a batch that are archived; `record` is the batch object itself.
 
     `input` is what was asked, kept only where that is wanted.

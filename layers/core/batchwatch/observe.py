@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from batchwatch.ending import HOUR
 from batchwatch.errors import NotFoundError, OpenAIError
-from batchwatch.record import FileState
 from batchwatch.report import Problem, Report
 from batchwatch.telling import Witness
 from batchwatch.watch import ended_before, missed, watch
@@ -128,8 +127,7 @@ class Observer(NamedTuple):
             role
             for role, file in record.files.items()
             # A message whose worker died comes back by itself: give it that time.
-            if file.state in {FileState.PENDING, FileState.COPYING}
-            and not file.leased(now - BACKSTOP)
+            if file.state.wanted and not file.leased(now - BACKSTOP)
         ]
         if waiting:
             self.orders.give(record.account, record.batch_id)

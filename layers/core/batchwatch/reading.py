@@ -4,9 +4,27 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ValidationError, ValidatorFunctionWrapHandler
+
+
+class Growing(StrEnum):
+    """Names to which a later version may add.
+
+    One of those is no error: it is read, compared and written as it is, so that an item of a later
+    version can be read after a rollback. It equals none of the members.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        later = str.__new__(cls, value)
+        later._name_ = later._value_ = value
+        return later
+
 
 _YEAR_10000 = 253_402_300_800  # what comes later was not seconds
 

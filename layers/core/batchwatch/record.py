@@ -3,7 +3,6 @@
 import hashlib
 import zlib
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -11,9 +10,10 @@ from pydantic import BaseModel, ConfigDict
 from batchwatch.batch import Batch, Role, Status
 from batchwatch.crc32 import combined
 from batchwatch.events import BatchEvent
+from batchwatch.reading import Growing
 
 
-class FileState(StrEnum):
+class FileState(Growing):
     """The life of a file: awaited → pending → copying → archived, gone or failed.
 
     `elsewhere`: the provider keeps it in storage of the customer's own; reported, not fetched.
@@ -32,6 +32,11 @@ class FileState(StrEnum):
         """True when nothing more will be done for the file."""
         return self in FINAL
 
+    @property
+    def wanted(self) -> bool:
+        """True when it is to be fetched. Of a state that is not known, nothing is true."""
+        return self in {FileState.PENDING, FileState.COPYING}
+
 
 FINAL = frozenset({FileState.ARCHIVED, FileState.GONE, FileState.FAILED, FileState.ELSEWHERE})
 
@@ -44,7 +49,13 @@ class _Known(BaseModel):
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
 
-class Lease(_Known):
+class Kept(_Known):
+    """What is written back whole: it keeps what a later version has put there."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Lease(Kept):
     """Who works on a file, and until when (seconds since 1970) others leave it alone.
 
     `parts`: how many of its copy had been noted when the work began.
@@ -55,7 +66,7 @@ class Lease(_Known):
     parts: int = 0
 
 
-class Tally(_Known):
+class Tally(Kept):
     """Size in bytes, lines and CRC32 of a stream so far."""
 
     size: int = 0
@@ -83,7 +94,7 @@ class Tally(_Known):
         )
 
 
-class Upload(_Known):
+class Upload(Kept):
     """A multipart upload under way, as far as it was noted; S3 may have more of it.
 
     `size` in bytes and `etag` are those of the file at OpenAI, None where not told. `parts` and
@@ -97,7 +108,7 @@ class Upload(_Known):
     done: Tally = Tally()
 
 
-class File(_Known):
+class File(Kept):
     """What we know of one file of a batch.
 
     `upload`: a copy under way. `tries`: how often it came out wrong. `missing_since`: the first 404

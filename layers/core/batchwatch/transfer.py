@@ -130,7 +130,7 @@ class Transfer(NamedTuple):
     def _file(self, order: Order, role: Role, openai: OpenAI, shift: Shift) -> Report:
         record = self.ledger.get(order.account, order.batch_id)  # the file before took its time
         file = record.files.get(role)
-        if file is None or file.state.final or file.state is FileState.AWAITED:
+        if file is None or not file.state.wanted:
             return Report()  # nothing to do, or (awaited) nothing yet: the poller orders again
         now = self.clock()
         claimed = self.ledger.claim(record, role, owner=shift.owner, now=now, until=shift.until)

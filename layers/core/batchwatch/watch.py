@@ -55,7 +55,8 @@ def watch(known: Record, said: Batch, witness: Witness) -> Change | None:
 
 def _forward(known: Record, kept: Batch, witness: Witness) -> Change | None:
     """What an answer changes that is not from before what we know."""
-    if kept.status is Status.UNKNOWN and kept.named_status not in known.unknown:
+    told = {*known.unknown, known.status and known.status.value}  # by a later version, maybe
+    if kept.status is Status.UNKNOWN and kept.named_status not in told:
         return _unknown_status(known, kept, witness)
     same = kept.status in {Status.UNKNOWN, known.status}
     if same or _waits_for_ids(known, kept, witness):

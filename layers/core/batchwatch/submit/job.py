@@ -6,20 +6,18 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
-from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
 from batchwatch.batch import Role  # noqa: TC001 - pydantic reads the annotations
-from batchwatch.record import File, Lease  # noqa: TC001 - pydantic reads the annotations
+from batchwatch.reading import Growing
+from batchwatch.record import File, Kept, Lease
 from batchwatch.submit.options import Options
 from batchwatch.submit.unrun import Why  # noqa: TC001 - pydantic reads the annotations
 
 _JOB_ID = re.compile(r"job_[0-9a-f]{24}")
 
 
-class PartState(StrEnum):
+class PartState(Growing):
     """The life of a part: planned → uploaded → sending → live → ended; or never sent.
 
     PLANNED   its requests lie in the bucket
@@ -44,11 +42,7 @@ UNSENT = frozenset({PartState.PLANNED, PartState.UPLOADED})
 FINAL = frozenset({PartState.ENDED, PartState.DROPPED, PartState.REFUSED})
 
 
-class _Known(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-
-class Held(_Known):
+class Held(Kept):
     """Why a part waits, and until when at most (seconds since 1970) before it is tried again.
 
     `tries`: how often it was refused for that. `live`: how many batches of ours the line had then;
@@ -61,14 +55,14 @@ class Held(_Known):
     live: int = 0
 
 
-class Piece(_Known):
+class Piece(Kept):
     """A file of a part's batch, as it was archived."""
 
     key: str
     size: int
 
 
-class Part(_Known):
+class Part(Kept):
     """Some requests of a job, of one model and endpoint: one batch.
 
     key, size   where its requests lie in the bucket, in bytes
@@ -113,7 +107,7 @@ class Part(_Known):
         return self.model_copy(update=changes)
 
 
-class Stage(StrEnum):
+class Stage(Growing):
     """How far a job is: its file is read, its parts are sent, their results merged."""
 
     READING = "reading"
@@ -122,7 +116,7 @@ class Stage(StrEnum):
     DONE = "done"
 
 
-class Outcome(StrEnum):
+class Outcome(Growing):
     """How a job ended."""
 
     COMPLETED = "completed"
@@ -130,7 +124,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-class Job(_Known):
+class Job(Kept):
     """What is known of a job; kept as one item, with its outbox.
 
     v, seq       count its writes, and its events

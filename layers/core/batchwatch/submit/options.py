@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import PydanticCustomError, from_json
 
 from batchwatch.creating import (
@@ -22,6 +22,7 @@ from batchwatch.creating import (
     SHORTEST_EXPIRY,
 )
 from batchwatch.errors import RefusedJobError
+from batchwatch.record import Kept
 from batchwatch.submit.unrun import MARK
 
 if TYPE_CHECKING:
@@ -42,18 +43,30 @@ def _seconds(said: object) -> object:
     return said
 
 
-class Options(BaseModel):
-    """What the owner of a file wants of its batches.
+class Options(Kept):
+    """What the owner of a file wants of its batches, as it is kept: it has been checked.
 
     `output_expires_after`: seconds after the creation of a batch. `part_requests`: the most in a
     part, where that is to be fewer than must be. None: not said.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    account: str | None = None
+    endpoint: str | None = None
+    metadata: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
+    output_expires_after: int | None = None
+    completion_window: str = "24h"
+    on_bad_lines: str = "quarantine"
+    part_requests: int | None = None
+
+
+class _Asked(Options):
+    """The same as it is asked for, which is checked."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     account: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")] | None = None
     endpoint: str | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     output_expires_after: Annotated[
         Annotated[int, Field(ge=SHORTEST_EXPIRY, le=LONGEST_EXPIRY)] | None,
         BeforeValidator(_seconds),
@@ -109,11 +122,12 @@ def read_options(
                 " object's metadata; leave one of them out"
             )
     try:
-        return Options.model_validate({"on_bad_lines": on_bad_lines} | beside | said)
+        asked = _Asked.model_validate({"on_bad_lines": on_bad_lines} | beside | said)
     except ValidationError as error:
         field = str(error.errors(include_url=False, include_input=False)[0]["loc"][0])
         shown = field if field in said else _beside(field)
         raise RefusedJobError(f"the option {shown} {_WANTED[field]}") from None
+    return Options.model_validate(asked.model_dump())
 
 
 def _of_sidecar(sidecar: bytes) -> dict[str, Any]:

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from batchwatch.submit.job import Job, Part
     from batchwatch.submit.unrun import Why
 
+_WAITING = "waiting"
 _SHOWN = {
-    PartState.PLANNED: "waiting",
-    PartState.UPLOADED: "waiting",
-    PartState.SENDING: "waiting",
     PartState.LIVE: "submitted",
     PartState.ENDED: "ended",
     PartState.DROPPED: "cancelled",
@@ -31,7 +29,7 @@ class Narrator(NamedTuple):
 
     def submitted(self, job: Job, now: float) -> Job:
         """Tell, once, that every part that can have a batch has one."""
-        sent = all(part.state not in {*UNSENT, PartState.SENDING} for part in job.parts)
+        sent = all(_state(part) != _WAITING for part in job.parts)
         if job.cancelled or not sent or not _any_batch(job):
             return job
         told, job = job.submitted, job.but(submitted=True, waiting=None, waiting_since=None)
@@ -84,10 +82,15 @@ def _any_batch(job: Job) -> bool:
     return any(part.batch_id for part in job.parts)
 
 
+def _state(part: Part) -> str:
+    """What is said of a part; one in a state of a later version waits for that."""
+    return _SHOWN.get(part.state, _WAITING)
+
+
 def _shown(part: Part) -> JobPart:
     return JobPart(
         number=part.number,
-        state=_SHOWN[part.state],
+        state=_state(part),
         endpoint=part.endpoint,
         model=part.model,
         requests=part.requests,
@@ -100,7 +103,7 @@ def _shown(part: Part) -> JobPart:
 
 
 def _waiting(job: Job) -> Waiting:
-    unsent = sum(part.state in {*UNSENT, PartState.SENDING} for part in job.parts)
+    unsent = sum(_state(part) == _WAITING for part in job.parts)
     why = job.waiting.value if job.waiting else ""
     return Waiting(reason=why, since=moment(job.waiting_since or 0), parts=unsent)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from batchwatch.reading import Growing
 
 if TYPE_CHECKING:
     from batchwatch.batch import Batch
@@ -15,7 +16,7 @@ _LIMIT = re.compile(r"enqueued (token|request) limit", re.IGNORECASE)
 _LOST_FILE = re.compile(r"cannot find file|no such file", re.IGNORECASE)
 
 
-class Why(StrEnum):
+class Why(Growing):
     """Why a part waits."""
 
     TOKEN_LIMIT = "token_limit"  # noqa: S105 - a reason
