@@ -16,8 +16,8 @@ from batchwatch.report import Report
 from batchwatch.telemetry import logger, metrics, tell
 from local.deploy import ROOT
 from local.simulator import Script
+from tests.documents import TEXT, questions
 from tests.handlers import sample
-from tests.operations import TEXT, questions
 from tests.signed import SECRET, webhook
 from tests.test_template import ALARMS, FUNCTIONS, RESOURCES, TEMPLATE
 from tests.world import ACCOUNT, KEY

@@ -21,7 +21,7 @@ from batchwatch.errors import (
     RateLimitedError,
 )
 from local.simulator.wire import json_answer, serving
-from tests.operations import TEXT
+from tests.documents import TEXT
 from tests.test_template import ALARMS
 from tests.world import KEY
 

@@ -174,11 +174,9 @@ def fresh_seed() -> int:
 
 
 @contextmanager
-def deployed(
-    key: str = KEY, local_aws: type[Emulator] = Emulator, **parameters: str
-) -> Iterator[Stack]:
+def deployed(local_aws: type[Emulator] = Emulator, /, **parameters: str) -> Iterator[Stack]:
     """Deploy the template with IAM enforced, its waits shortened, and fill in the secret."""
-    with deployed_from(ROOT, key, local_aws, **parameters) as stack:
+    with deployed_from(ROOT, KEY, local_aws, **parameters) as stack:
         yield stack
 
 

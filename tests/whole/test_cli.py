@@ -62,7 +62,7 @@ def test_every_command_does_what_its_help_says(
     record_property: Callable[[str, object], None],
 ) -> None:
     monkeypatch.setattr("batchwatch.cli.mend.mailbox.WAIT", 0)  # the local SQS is one server
-    with deployed(local_aws=Watched) as stack:
+    with deployed(Watched) as stack:
         person = Person(stack, "operator", ("ReadersPolicy", "OperatorsPolicy"))
         done, slow = stack.openai.add(BRIEF), stack.openai.add(SLOW)
         with stack.ticking(jobs=True):

@@ -149,7 +149,7 @@ _ANSWER: dict[str, Callable[[dict[str, Any]], str]] = {
 def test_every_batch_has_its_result_once_and_whoever_repeats_an_event_gets_no_second(
     record_property: Callable[[str, object], None],
 ) -> None:
-    with deployed(local_aws=Watched, ArchiveInput="on") as stack:
+    with deployed(Watched, ArchiveInput="on") as stack:
         example = Example(stack)
         ids = [stack.watch(script) for script in SCRIPTS]
         with stack.ticking():

@@ -18,8 +18,8 @@ from batchwatch.report import Problem, Report
 from batchwatch.telemetry import logger, metrics, tell
 from local.service import ACCOUNT
 from tests.builders import read
+from tests.documents import filled_in, names_of, questions, runbooks
 from tests.handlers import sample
-from tests.operations import commands, questions
 from tests.permissions.watched import Watched, unused
 from tests.signed import SECRET, webhook
 from tests.whole.stack import deployed
@@ -80,7 +80,7 @@ OWNER = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGI
 
 
 def test_what_cannot_be_run_is_in_the_runbooks() -> None:
-    typed = commands()
+    typed = runbooks()
 
     assert {*NOT_HERE, *BAD_NEWS} <= {*typed}
     assert any(ONLY_PARSED in command for command in typed)
@@ -96,13 +96,14 @@ def test_the_commands_of_the_runbooks_find_the_trouble_and_mend_it(
     monkeypatch.setattr("batchwatch.cli.mend.mailbox.WAIT", 0)  # the local SQS is one server
     everything = {"Webhooks": "on", "EventBus": "default", "Dashboard": "on"}
     with (
-        deployed(local_aws=Watched, **everything) as stack,
+        deployed(Watched, **everything) as stack,
         aws_cli(stack.emulator.endpoint) as aws,
         ThreadPoolExecutor(1) as beside,
     ):
         batch = trouble(stack)
         person, names = Person(stack, "operator", POLICIES), placeholders(stack, batch)
-        lines = {each: filled_in(each, names) for each in commands() if each not in NOT_HERE}
+        lines = {each: filled_in(each, names) for each in runbooks() if each not in NOT_HERE}
+        assert set(re.findall(r"\b[A-Z_]{4,}\b", " ".join(lines.values()))) <= {"ERROR", "ALARM"}
         typed = {
             command: beside.submit(
                 aws, line, OWNER if line.startswith(MORE) else person.environment
@@ -149,14 +150,7 @@ def judge(command: str, typed: Typed) -> None:
 def placeholders(stack: Stack, batch: str) -> dict[str, str]:
     """Give each name in capitals its value: an output of the stack, or what the document says."""
     said = {"STACK": "batchwatch", "BATCH_ID": batch, "ID": batch, "ACCOUNT": "gone"}
-    outputs = stack.service.outputs
-    return said | {re.sub(r"(?<!^)([A-Z])", r"_\1", n).upper(): outputs[n] for n in outputs}
-
-
-def filled_in(command: str, names: dict[str, str]) -> str:
-    filled = re.sub(r"\b[A-Z_]+\b", lambda name: names.get(name[0], name[0]), command)
-    assert set(re.findall(r"\b[A-Z_]{4,}\b", filled)) <= {"ERROR", "ALARM"}
-    return filled
+    return said | names_of(stack.service.outputs)
 
 
 def trouble(stack: Stack) -> str:
