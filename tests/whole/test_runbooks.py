@@ -87,6 +87,7 @@ def test_what_cannot_be_run_is_in_the_runbooks() -> None:
     assert [more for more in MORE if not any(c.startswith(more) for c in typed)] == []
 
 
+@pytest.mark.deploy
 @pytest.mark.skipif(WHY_NOT != "", reason=WHY_NOT)
 def test_the_commands_of_the_runbooks_find_the_trouble_and_mend_it(
     subtests: pytest.Subtests,
