@@ -22,6 +22,8 @@ ON_ANYTHING = {
 """Actions that are granted on `*`, and why."""
 ACCOUNT = "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"
 OTHERS = [",", "SubscriberAccounts"]
+ALARMS = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
+"""Of this account and region: who may make one there could as well ring by it."""
 NO_SOURCE = {
     "lambda.amazonaws.com": "AWS gives none where it takes on the role of a function; to give it"
     " one takes iam:PassRole, which nobody has on a role of another account",
@@ -113,6 +115,10 @@ def test_a_thing_is_open_to_its_account_or_to_one_thing_of_a_service(statement: 
         assert [plain(each) for each in flat(who)] == [ACCOUNT]
         return
     assert kind == "Service"
+    if who == "cloudwatch.amazonaws.com":
+        assert statement.said["Condition"]["ArnLike"]["aws:SourceArn"].value == ALARMS
+        assert (statement.policy, statement.actions) == ("AlarmsPolicy", ["sns:Publish"])
+        return
     assert who in {"sns.amazonaws.com", "events.amazonaws.com"}
     source = statement.said["Condition"]["ArnEquals"]["aws:SourceArn"]
     assert isinstance(source, Tagged)

@@ -49,6 +49,8 @@ def why_unseen(grant: Grant) -> str | None:
 
 
 def _unseen_of_a_thing(grant: Grant) -> str | None:
+    if grant.action == "sns:Publish":
+        return "alarm"
     if grant.action.startswith("sns:"):
         return "others" if grant.policy.endswith("/SubscriberAccounts") else "account"
     if grant.policy == "InboxQueuePolicy":

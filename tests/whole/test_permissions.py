@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from local.emulator import Emulator
     from tests.permissions.grants import Grant
 
 PATIENCE = 180
 """Seconds that a rehearsal may take; it takes twenty, and ends at once where access is denied."""
 DENIED = ("AccessDenied", "AuthorizationError", "not authorized")
+PAUSE = 0.5
+"""Seconds between two looks, each with a tick."""
+TWO_PARTS, CUT = 12_000_000, 10_000_000
+"""Bytes of a file that is archived in two parts, and after which the second breaks off."""
 ENDPOINT = "/v1/embeddings"
 DEAD_LETTERS = ("InboxDeadLettersUrl", "ArchiveDeadLettersUrl", "RelayDeadLettersUrl")
 
@@ -63,7 +66,7 @@ def without(grant: Grant) -> dict[str, Any]:
 class Rehearsal:
     """A short run that needs every action: cuts, leftovers, bad messages, a forgotten batch."""
 
-    def __init__(self, emulator: Emulator, service: Service, openai: SimulatedOpenAI) -> None:
+    def __init__(self, emulator: Watched, service: Service, openai: SimulatedOpenAI) -> None:
         self._s3 = emulator.client("s3")
         self._sqs = emulator.client("sqs")
         self._events = emulator.client("events")
@@ -92,10 +95,10 @@ class Rehearsal:
         self._service.put_key(KEY, self._openai.base_url, [SECRET], self._notices.slack.url)
         self._ask_the_bus()
         ended = time.time() - 5000
-        cut = self._batch("cut", ended, output_bytes=25_000_000)
-        self._spoil(cut, {"cut_after": 20_000_000}, {"cut_after": 0})  # goes on in another try
-        other = self._batch("other", ended, output_bytes=20_000_000)
-        self._spoil(other, {"cut_after": 15_000_000}, {"whole": True})  # cannot be gone on with
+        cut = self._batch("cut", ended, output_bytes=TWO_PARTS)
+        self._spoil(cut, {"cut_after": CUT}, {"cut_after": 0})  # goes on in another try
+        other = self._batch("other", ended, output_bytes=TWO_PARTS)
+        self._spoil(other, {"cut_after": CUT}, {"whole": True})  # cannot be gone on with
         leftover = self._batch("leftover", ended)
         self._leave_record(leftover)
         for batch_id in (cut, other, leftover):
@@ -174,6 +177,7 @@ class Rehearsal:
             denied = self._denied()
             if denied or not left:
                 break
+            time.sleep(PAUSE)
         return denied + left
 
     def _denied(self) -> list[str]:
@@ -209,7 +213,7 @@ class Rehearsal:
         return len(said.get("Uploads", []))
 
 
-def rehearse(emulator: Emulator, folder: Path, template: dict[str, Any]) -> list[str]:
+def rehearse(emulator: Watched, folder: Path, template: dict[str, Any]) -> list[str]:
     """Deploy a template and play; return what did not happen."""
     with SimulatedOpenAI(key=KEY) as openai:
         layer = build_layer(folder)
