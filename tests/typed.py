@@ -37,6 +37,15 @@ TYPED: dict[str, list[str]] = {
     LOCAL + "test_a_file_is_sent_in_parts_beside_the_batches_of_the_scenario": [
         "uv run python -m local --submit questions.jsonl"
     ],
+    "tests/deploy/test_readme.py::"
+    "test_the_readme_leads_to_the_first_mail_to_a_second_stack_and_away": [
+        each.text
+        for each in commands("README.md", "Deploy it")
+        if each.text not in ("sam delete", "sam deploy", "sam deploy --guided")
+    ],
+    "tests/deploy/test_guided.py::test_enter_answers_every_question_but_the_address": [
+        "sam deploy --guided"
+    ],
     WALK: [
         # README
         "batchwatch list --since 1h",
@@ -165,9 +174,6 @@ LONG = [
     or each.text == "uv run python -m tests.mishap.sweep"
 ]
 """What takes minutes to hours, and measures or tries at full size."""
-_DEPLOYING = [each.text for each in commands("README.md", "Deploy it")]
-"""Of these, what no other section has is on its way into a test of its own."""
-
 NOT_TYPED: dict[str, str] = NOT_HERE | {
     "python3 -m pip install uv && uv run python -m local": "the second half is, the first by CI",
     "python3 -m pip install uv && uv run pytest": "by .ci/run, which types it as it stands",
@@ -198,10 +204,15 @@ _BY_NAME = {
         for which in ("show", "events", "submit", "track", "cancel", "fetch", "archive", "replay")
     )
 }
+NOT_TYPED |= dict.fromkeys(
+    (
+        f"sam deploy --parameter-overrides {what}"
+        for what in ("Discovery=off", "Webhooks=on", "NAME=value")
+    ),
+    "as the one with Dashboard=on is",
+)
 NOT_TYPED |= _BY_NAME | {"batchwatch show ID": "as `batchwatch show BATCH_ID` is"}
 NOT_TYPED |= dict.fromkeys(LONG, "takes minutes to hours; its options are those of its program")
-NOT_TYPED |= dict.fromkeys(_DEPLOYING, "by the tests of the deployment, with SAM and the real key")
-NOT_TYPED.pop("batchwatch doctor")
 
 
 def stands_for(entry: str, command: str) -> bool:
