@@ -12,7 +12,7 @@ import pytest
 
 from batchwatch.batch import Batch, Role, Status
 from batchwatch.events import BatchEvent
-from batchwatch.items import key_of, to_dynamodb
+from batchwatch.items import _file, from_dynamodb, key_of, to_dynamodb
 from batchwatch.job_events import JobEvent, read_event
 from batchwatch.orders import read_order
 from batchwatch.record import File, FileState, Record
@@ -210,6 +210,7 @@ def test_a_part_in_a_state_of_a_later_version_is_told_as_one_that_waits() -> Non
     assert narrator.submitted(told, 0) == told
 
 
+@pytest.mark.deploy  # takes seconds
 def test_an_event_of_a_later_version_in_an_outbox_is_published_to_the_byte(world: World) -> None:
     batch_id = world.batch(BRIEF)
     world.poll()
@@ -228,6 +229,7 @@ def test_an_event_of_a_later_version_in_an_outbox_is_published_to_the_byte(world
     assert world.record(batch_id).outbox == {}
 
 
+@pytest.mark.deploy  # takes seconds
 def test_an_event_that_this_version_cannot_read_waits_for_one_that_can(world: World) -> None:
     stuck, other = world.batch(BRIEF), world.batch(BRIEF)
     world.poll()
@@ -268,6 +270,27 @@ def test_an_event_with_what_a_later_version_adds_is_read_and_given_on_whole(kind
     assert json.loads(event.frozen()) == said
     if isinstance(event, BatchEvent):
         assert consumer_1_0.read(json.dumps(said)).type == kind
+
+
+def test_a_field_of_a_later_version_is_written_back_as_the_type_that_it_was() -> None:
+    file = {
+        "state": {"S": "pending"},
+        "tries": {"N": "0"},
+        "speed": {"N": "5.5"},
+        "hosts": {"SS": ["a"]},
+        "upload": {
+            "M": {
+                "id": {"S": "1"},
+                "parts": {"N": "0"},
+                "done": {"M": {n: {"N": "0"} for n in ("size", "lines", "crc32")}},
+                "taste": {"M": {"deep": {"L": [{"N": "1"}, {"B": b"\xff"}]}}},
+            }
+        },
+    }
+
+    read = File.model_validate(from_dynamodb({"M": file}))
+
+    assert to_dynamodb(_file(read)) == {"M": file}
 
 
 def test_a_state_of_a_later_version_is_none_of_ours() -> None:

@@ -26,11 +26,12 @@ HELD = {
 }
 """The statuses of a batch that is open, and what of its script takes long there."""
 LONG = 50_000.0  # seconds
-LARGE = 24_000_000
-CUT_AFTER = 17_000_000  # bytes: two parts of an upload, and some more
+LARGE = 12_000_000
+CUT_AFTER = 9_000_000  # bytes: a part of an upload, and some more
 A_LITTLE = 100_000
 """Bytes of an answer that is cut so soon that the rest is not asked for at once."""
-_PATIENCE = 150  # seconds, on a machine that has much else to do
+_PATIENCE = 300  # seconds, on a machine that has much else to do
+_LOOK_EVERY = 0.5  # seconds: who looks all the time keeps the others from their work
 _DENIED = {"Effect": "Deny", "Action": "sns:Publish", "Resource": "*"}
 
 
@@ -58,7 +59,7 @@ class UnderWay:
         self.stack.service.track(self.large)
         self.ids = [*self.held.values(), self.large]
         until(lambda: self.statuses() == [*HELD], "each status is in the table")
-        until(lambda: self._copied() == 2, "the download was cut after two parts")
+        until(lambda: self._copied() == 1, "the download was cut after a part")
         self.upload = self._upload().id
 
     def one_more(self) -> None:
@@ -163,7 +164,7 @@ def until(happened: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     while not happened():
         assert time.monotonic() < deadline, f"not so: {what}"
-        time.sleep(0.1)
+        time.sleep(_LOOK_EVERY)
 
 
 def _queue(stack: Stack) -> str:

@@ -106,7 +106,7 @@ def _text(batch: Batch) -> str:
 
 
 def _file(file: File) -> dict[str, Any]:
-    kept: dict[str, Any] = _whole(file.model_dump(mode="json", exclude_none=True))
+    kept: dict[str, Any] = _whole(file.model_dump(exclude_none=True))  # numbers stay numbers
     return kept
 
 

@@ -131,6 +131,8 @@ def _show(out: Output, case: Case) -> None:
         out.note(f"{name} is being archived right now; the worker has it for {left} at most")
     elif any(each.found is Found.PENDING for each in case.findings):
         out.note(f"{name} is about to be archived; nobody is at it at this moment")
+    elif any(each.found is Found.UNKNOWN for each in case.findings):
+        out.note(f"{name} has a file in a state that this command does not know; update it")
     else:
         out.note(f"{name} has a file without an id yet; OpenAI is asked for it every hour")
     if case.wrong:

@@ -28,7 +28,7 @@ KEPT = 30 * 24 * 3600
 """Seconds for which OpenAI keeps the files of a batch, as it says."""
 _TRIES = 3
 _LOST = {FileState.GONE, FileState.FAILED}
-_IN_WORK = {Found.PENDING, Found.AWAITED}
+_IN_WORK = {Found.PENDING, Found.AWAITED, Found.UNKNOWN}
 
 
 class Case(NamedTuple):

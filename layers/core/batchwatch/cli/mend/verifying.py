@@ -31,6 +31,7 @@ class Found(StrEnum):
     elsewhere  the provider keeps it, not we
     awaited    OpenAI is still asked for its id
     pending    it is about to be archived, or being archived
+    unknown    it is in a state of a later version
     """
 
     WHOLE = "whole"
@@ -41,6 +42,7 @@ class Found(StrEnum):
     ELSEWHERE = "elsewhere"
     AWAITED = "awaited"
     PENDING = "pending"
+    UNKNOWN = "unknown"
 
     @property
     def wrong(self) -> bool:
@@ -95,8 +97,10 @@ class Verifying(NamedTuple):
                     continue
                 etag = self._etag(key)
                 yield Finding(role, key, _BY_STATE[file.state], file.reason or "", etag)
-            else:
+            elif file.state in _BY_STATE:
                 yield Finding(role, key, _BY_STATE[file.state])
+            else:
+                yield Finding(role, key, Found.UNKNOWN, f"the ledger says {file.state}")
 
     def _archived(self, role: Role, file: File, key: str) -> Finding:
         try:
