@@ -207,7 +207,7 @@ _BY_NAME = {
 NOT_TYPED |= dict.fromkeys(
     (
         f"sam deploy --parameter-overrides {what}"
-        for what in ("Discovery=off", "Webhooks=on", "NAME=value")
+        for what in ("Discovery=off", "Webhooks=on", "KmsKey=KEY_ARN", "NAME=value")
     ),
     "as the one with Dashboard=on is",
 )
