@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.deploy.walk import CLI, README, shape, shapes, soon, step
 from tests.documents import OPERATIONS
+from tests.whole.test_cli import BRIEF
 
 if TYPE_CHECKING:
     from tests.deploy.walk import Walk
@@ -36,7 +37,8 @@ def track(walk: Walk, batch_id: str) -> None:
     """One is put under watch, and taken out; what is archived stays."""
     stack = walk.stack
     told = walk(README, "batchwatch track batch_…", names={"batch_…": batch_id})
-    soon(lambda: any(f"{batch_id}/batch.json" in key for key in stack.service.stored()))
+    told_of = f"events/default/{batch_id}/"
+    soon(lambda: any(k.startswith(told_of) and "archived" in k for k in stack.service.stored()))
     walk(README, "aws dynamodb delete-item", names={"batch_…": batch_id})
 
     assert batch_id in told.out
@@ -59,7 +61,8 @@ def show_a_page(walk: Walk) -> None:
 
 def use_it_in_scripts(walk: Walk, done: str, other: str) -> None:
     """What docs/cli.md gives, by hand and in `--help`."""
-    names = {LONG: done, SHORT: done, "batch_abc": done, "batch_def": other}
+    told = {"--sequence 3 --sequence 4": "--sequence 1 --sequence 2"}  # as many as there are
+    names = told | {LONG: done, SHORT: done, "batch_abc": done, "batch_def": other}
     (walk.folder / "ids.txt").write_text(f"{done}\n{other}\n")
     bucket = walk.stack.service.outputs["BucketName"]
     (asked,) = [k for k in walk.stack.service.stored() if k.endswith(f"{done}/input.jsonl")]
@@ -78,24 +81,26 @@ def use_it_in_scripts(walk: Walk, done: str, other: str) -> None:
     assert typed("batchwatch list --json | jq -r 'select(.metadata.team") == ""
     typed("until batchwatch track - < ids.txt")
     typed("batchwatch track batch_6b49…")
-    assert typed(f"batchwatch show {LONG}") == walk.by_the_way(f"batchwatch show {done}").out
+    assert done in typed(f"batchwatch show {LONG}")
     assert "batch.archived" in typed(f"batchwatch events {LONG} | jq")
     assert json.loads(typed(f"batchwatch events {LONG}").splitlines()[0])["subject"] == done
     typed("batchwatch fetch batch_abc")
     typed("batchwatch fetch --wait -o results batch_abc batch_def")
     assert '"choices"' in typed("batchwatch fetch -o - --role output")
     typed("batchwatch fetch --join requests.jsonl batch_abc")
-    joined = (walk.folder / done / "joined.jsonl").read_text().splitlines()
-    assert len(joined) == len((walk.folder / "requests.jsonl").read_text().splitlines())
+    joined, requests = (walk.folder / name for name in (f"{done}/joined.jsonl", "requests.jsonl"))
+    assert joined.read_bytes().count(b"\n") == requests.read_bytes().count(b"\n")
     typed("batchwatch archive --check batch_6b49…")
     typed("batchwatch archive batch_6b49…")
     typed("batchwatch list --json | jq -r .id | batchwatch archive --check -")
     typed("batchwatch replay --dry-run batch_6b49…")
     typed("batchwatch replay batch_6b49… --type completed", answer="y")
     typed("batchwatch replay batch_6b49… --sequence 3 --sequence 4", answer="y")
-    (walk.folder / "ids.txt").write_text("batch_of_nobody\n")
+    fresh = walk.stack.openai.add(BRIEF)
+    (walk.folder / "ids.txt").write_text(f"{fresh}\n")
     typed("batchwatch track --account research - < ids.txt")
-    assert "batch_of_nobody" in typed("batchwatch list --status open")
+    assert fresh in typed("batchwatch list --status open")
+    walk.by_the_way(f"batchwatch watch {fresh}")
 
 
 def mend(walk: Walk, done: str) -> None:
@@ -110,7 +115,7 @@ def mend(walk: Walk, done: str) -> None:
     first = json.loads(
         walk.by_the_way("batchwatch redrive archive --json || true").out.splitlines()[0]
     )
-    walk(CLI, "batchwatch redrive --only", code=1, names={"2f0c7e1e-...": first["id"]})
+    walk(CLI, "batchwatch redrive --only", names={"2f0c7e1e-...": first["id"]})
     walk(CLI, "batchwatch redrive archive --send-back", code=1, answer="y")
     walk(CLI, "batchwatch redrive inbox --drop-unreadable", answer="y")
     left = walk.by_the_way("batchwatch redrive --json || true").out.splitlines()
@@ -132,7 +137,10 @@ def ask(walk: Walk, batch_id: str) -> None:
     outputs = walk(OPERATIONS, "sam list stack-outputs", STACK="batchwatch").out
     query = f"fields @message\n| filter @message like /{batch_id}/"
     (walk.folder / "question.txt").write_text(query)
-    answer = walk(OPERATIONS, "now=$(date +%s)").out
+    asking = step(OPERATIONS, "now=$(date +%s)")
+    (walk.folder / "ask.sh").write_text(walk.filled_in(asking))
+    answer = walk.by_the_way("source ask.sh").out
+    walk.typed.add(asking.text)
 
     assert [name for name in walk.stack.service.outputs if name not in outputs] == []
     assert walk.stack.service.outputs["KeysSecret"] in outputs
@@ -140,7 +148,7 @@ def ask(walk: Walk, batch_id: str) -> None:
     assert batch_id in answer
 
 
-def give_rights(walk: Walk) -> None:
+def give_rights(walk: Walk, done: str) -> None:
     """A role may look once it has the first policy, and act with the second."""
     iam, sts = walk.stack.emulator.client("iam"), walk.stack.emulator.client("sts")
     anybody = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
@@ -154,8 +162,9 @@ def give_rights(walk: Walk) -> None:
     def may(line: str) -> bool:
         return walk.by_the_way(f"{somebody} batchwatch {line}; echo $?").out.endswith("0\n")
 
+    announce = f"replay {done} --type archived --yes"
     assert not may("list")
     walk(CLI, "aws iam attach-role-policy --role-name ROLE --policy-arn READERS", ROLE="watcher")
-    assert (may("list"), may("track batch_of_nobody --account research")) == (True, False)
+    assert (may("list"), may(announce)) == (True, False)
     walk(CLI, "aws iam attach-role-policy --role-name ROLE --policy-arn OPERA", ROLE="watcher")
-    assert may("track batch_of_nobody --account research")
+    assert may(announce)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from tests.whole.stack import Stack
 
-pytestmark = pytest.mark.deploy
+pytestmark = pytest.mark.full
 WHY_NOT = why_not()
 OPTIONS = {"Webhooks": "on", "EventBus": "default", "Dashboard": "on", "ArchiveInput": "on"}
 TRANSLATIONS, WRONG = (
@@ -78,21 +78,21 @@ def test_each_step_of_the_documents_does_what_its_text_promises(
                 "README, From the command line": lambda: follow(one, done, wrong),
                 "README, Which batches are watched": lambda: track(one, stack.openai.add(TINY)),
                 "README, Send": lambda: send(one),
-                "README and docs/cli.md, submit": lambda: submit(one, done),
-                "docs/cli.md, cancel": lambda: cancel(one),
                 "README, Subscribe": lambda: get_what_was_asked_for(
                     queues, searched=searched, unanswered=wrong, answered=done
                 ),
+                "README and docs/cli.md, submit": lambda: submit(one, done),
+                "docs/cli.md, cancel": lambda: cancel(one),
                 "example, Deploy": built.result,
                 "README, React": lambda: react_once(one, built.result()[1], done),
                 "example, See": lambda: see_and_clean_up(other, built.result()[0], done),
                 "docs/operations.md": lambda: ask(one, done),
                 "docs/cli.md, A page to look at": lambda: show_a_page(one),
                 "docs/cli.md, scripts and examples": lambda: use_it_in_scripts(one, done, wrong),
-                "docs/cli.md, Who may do what": lambda: give_rights(one),
+                "docs/cli.md, Who may do what": lambda: give_rights(one, done),
+                "README, Webhooks": lambda: webhooks(one, done),
                 "docs/cli.md, doctor": lambda: ask_doctor(one),
                 "docs/cli.md, redrive": lambda: mend(one, done),
-                "README, Webhooks": lambda: webhooks(one, done),
             }
             for name, take in steps.items():
                 with subtests.test(name):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.shell import Shell
 
-pytestmark = pytest.mark.deploy
+pytestmark = pytest.mark.full
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".*cache*", ".aws-sam", "__pycache__", "*.png")
 
 

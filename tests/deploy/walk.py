@@ -78,6 +78,10 @@ class Walk:
         self.typed.add(command.text)
         return said
 
+    def filled_in(self, command: Command) -> str:
+        """Give a command with the outputs of the stack in it."""
+        return filled_in(command.text, self._names)
+
     def by_the_way(self, line: str) -> Said:
         """Type what no document has."""
         said = self._plain(filled_in(line, self._names))
