@@ -44,7 +44,8 @@ TYPED: dict[str, list[str]] = {
         if each.text not in ("sam delete", "sam deploy", "sam deploy --guided")
     ],
     "tests/deploy/test_guided.py::test_enter_answers_every_question_but_the_address": [
-        "sam deploy --guided"
+        "sam deploy --guided",
+        "sam deploy --parameter-overrides \"Prices='{…}'\"",
     ],
     WALK: [
         # README

@@ -38,6 +38,8 @@ def fill_in_accounts(walk: Walk) -> None:
         walk.stack.emulator.client("lambda").update_function_configuration(
             FunctionName=walk.stack.service.outputs[f"{name}Function"], Description="anew"
         )
+    assert "accounts_refused" not in walk.stack.service.tick()
+    walk.stack.service.look_after_jobs()
 
 
 def secret(stack: Stack) -> Any:

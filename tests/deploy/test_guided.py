@@ -12,6 +12,7 @@ from local.deploy import read_template
 from local.emulator import Emulator
 from tests.deploy.aws import parameters_of
 from tests.deploy.terminal import Terminal
+from tests.documents import blocks, commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +56,11 @@ def test_enter_answers_every_question_but_the_address(
         with subtests.test(
             "a parameter given lasts until the next deployment, which sets what is written"
         ):
-            project.run("sam deploy --parameter-overrides LogLevel=DEBUG")
-            assert parameters_of(emulator, STACK) == chosen | {"LogLevel": "DEBUG"}
+            (prices,) = blocks("docs/notifications.md", "json", "Prices")
+            (quoted,) = (c.text for c in commands("docs/notifications.md") if "Prices='" in c.text)
+            project.run(f"cat > prices.json <<'END'\n{prices}END")
+            project.run(quoted.replace("{…}", "$(cat prices.json)"))
+            assert parameters_of(emulator, STACK) == chosen | {"Prices": prices.strip()}
             project.run("sam deploy")
             assert parameters_of(emulator, STACK) == chosen
 
