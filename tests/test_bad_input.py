@@ -122,7 +122,7 @@ def test_an_unknown_status_is_one_event_and_the_batch_stays_open(
 ROWS: dict[str, dict[str, Any]] = {
     "a version that is text": {"v": {"S": "three"}},
     "an outbox that is a list": {"v": {"N": "1"}, "outbox": {"L": []}},
-    "an unheard-of status": {"v": {"N": "1"}, "status": {"S": "sleeping"}},
+    "a status that is a number": {"v": {"N": "1"}, "status": {"N": "3"}},
     "another account's": {"open": {"S": ACCOUNT}, "account": {"S": "other"}},
     "an unsafe id": {"batch_id": {"S": "../../etc/passwd"}},
 }
