@@ -45,7 +45,8 @@ if sys.dont_write_bytecode:  # as in many containers: compiled once for all work
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what waits for the local AWS most of the time, so that others work meanwhile."""
-    items.sort(key=lambda item: "whole" not in item.path.parts)
+    waits = ["test_readme.py", "whole"]  # the longest first
+    items.sort(key=lambda item: [name not in item.path.parts for name in waits])
 
 
 @pytest.fixture
