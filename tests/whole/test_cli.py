@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from local.service import ACCOUNT
 from local.simulator import Script
 from tests.cli.uses import USES
@@ -20,8 +22,6 @@ from tests.whole.stack import deployed
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pytest
 
     from tests.command_line import Said
     from tests.whole.stack import Stack
@@ -55,6 +55,7 @@ class Person:
         return batchwatch(*line.split(), **self.environment)
 
 
+@pytest.mark.deploy
 def test_every_command_does_what_its_help_says(
     tmp_path: Path,
     subtests: pytest.Subtests,
