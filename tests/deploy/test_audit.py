@@ -17,7 +17,7 @@ from local.deploy import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.deploy
+pytestmark = pytest.mark.full
 
 
 @contextmanager

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tests.whole.stack import Stack
 
-pytestmark = [pytest.mark.deploy, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+pytestmark = [pytest.mark.full, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
 EXAMPLE = ROOT / "examples/customer-key"
 BRIEF = Script(

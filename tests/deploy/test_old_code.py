@@ -20,7 +20,7 @@ from tests.deploy.reread import kept, lost
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.deploy
+pytestmark = pytest.mark.full
 
 _READ = """
 import json, sys

@@ -12,12 +12,12 @@ from tests.mishap.schedules import BATCHES, CASES, UNPOLLED, WITH_WEBHOOKS, Case
 
 EVERY = 200
 """By default one point in so many is tried, others for each kind."""
-ONE_IN = 20
+ONE_IN = 30
 """By default so few of the cases with webhooks are tried: they cost as much as all the others."""
 CUTS = [case for case in CASES if case.kind.startswith(("cut-", "short-"))]
 """Of these, every eighth: tests/test_copying.py plays them all, on less."""
 SPARED = {*WITH_WEBHOOKS, *CUTS}
-BY_DEFAULT = [c for c in CASES if c not in SPARED][::5] + WITH_WEBHOOKS[::ONE_IN] + CUTS[::8]
+BY_DEFAULT = [c for c in CASES if c not in SPARED][::8] + WITH_WEBHOOKS[::ONE_IN] + CUTS[::8]
 
 
 @pytest.mark.parametrize(
