@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from local.deploy import ROOT, _compile
 from local.emulator import REGION, Emulator, find_uv
+from tests.shell import SAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SAM = "aws-sam-cli==1.170.0"
 SHIMS = {
     "sam": f'exec {find_uv()} tool run --quiet --from {SAM} sam "$@"',
     # Debian's looks at no variable for the endpoint. What every process can see of it is noted.
